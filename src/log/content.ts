@@ -1,0 +1,88 @@
+/**
+ * What messages are made of. These are Holdfast's own plain types: no provider's shape enters here. Bytes are base64 so
+ * that every block is JSON.
+ */
+export interface TextBlock {
+  readonly type: "text";
+  readonly text: string;
+}
+
+export interface ImageBlock {
+  readonly type: "image";
+  /** For example "image/png". */
+  readonly mediaType: string;
+  /** Base64, without a `data:` prefix. */
+  readonly data: string;
+}
+
+export interface ReasoningBlock {
+  readonly type: "reasoning";
+  readonly text: string;
+}
+
+export interface ToolCallBlock {
+  readonly type: "toolCall";
+  /** Unique in the session; binds the call to its result. */
+  readonly callId: string;
+  readonly name: string;
+  /** The arguments as parsed JSON. When they were not JSON: `{}`, and `malformed` holds the text. */
+  readonly input: unknown;
+  readonly malformed?: string;
+}
+
+export type UserBlock = TextBlock | ImageBlock;
+export type AssistantBlock = TextBlock | ReasoningBlock | ToolCallBlock;
+export type ResultBlock = TextBlock | ImageBlock;
+
+/**
+ * Tokens of one model call. The parts do not overlap, except that `reasoning` is contained in `output`: the prompt is
+ * `input + cacheRead + cacheWrite`.
+ */
+export interface Usage {
+  /** Prompt tokens that were neither read from nor written to the provider's cache. */
+  readonly input: number;
+  readonly cacheRead: number;
+  readonly cacheWrite: number;
+  readonly output: number;
+  readonly reasoning: number;
+}
+
+export const noUsage: Usage = { input: 0, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0 };
+
+export function addUsage(a: Usage, b: Usage): Usage {
+  return {
+    input: a.input + b.input,
+    cacheRead: a.cacheRead + b.cacheRead,
+    cacheWrite: a.cacheWrite + b.cacheWrite,
+    output: a.output + b.output,
+    reasoning: a.reasoning + b.reasoning,
+  };
+}
+
+/**
+ * What a provider needs back, byte for byte, with an assistant message (reasoning signatures, item ids). Only the
+ * adapter named by `provider` may look inside; others drop it.
+ */
+export interface Sidecar {
+  readonly provider: string;
+  readonly data: unknown;
+}
+
+/** A transcript as a model sees it. Every tool call is followed by exactly one result. */
+export type Message =
+  | { readonly role: "user"; readonly blocks: readonly UserBlock[] }
+  | {
+      readonly role: "assistant";
+      readonly blocks: readonly AssistantBlock[];
+      /** The id of the model that wrote it, for example "anthropic/claude-sonnet-4-6". */
+      readonly model: string;
+      readonly sidecar?: Sidecar;
+    }
+  | { readonly role: "tool"; readonly results: readonly ToolResultMessage[] };
+
+export interface ToolResultMessage {
+  readonly callId: string;
+  readonly name: string;
+  readonly blocks: readonly ResultBlock[];
+  readonly isError: boolean;
+}

@@ -1,0 +1,94 @@
+import type { Usage } from "./content.ts";
+import type { Entry } from "./entry.ts";
+
+/**
+ * The port to the log. One implementation per database; `testing/store-contract.ts` says what each must do.
+ *
+ * A session has one writer: whoever holds its lease. Every append names the head that it expects and the epoch of its
+ * lease; a writer that was replaced cannot write, however late it wakes up.
+ */
+export interface SessionLog {
+  /**
+   * Creates a session with its root entry. With a `createKey` that was seen before, or an id that exists and has the same
+   * key, returns the existing one with `created: false`.
+   * @throws AppError `conflict` when the id is taken, or the key was used with another `fingerprint`.
+   */
+  create(session: NewSession): Promise<{ readonly session: SessionRecord; readonly created: boolean }>;
+
+  /** One session, or undefined. */
+  session(sessionId: string): Promise<SessionRecord | undefined>;
+
+  /** Sessions, newest change first. */
+  sessions(filter?: SessionFilter): Promise<readonly SessionRecord[]>;
+
+  /**
+   * Appends entries that follow `fence.head`. Resolves when they would survive a power cut, in the order of the calls.
+   * Several appends of one session may be under way at once: each names the last entry of the one before it.
+   * @throws AppError `stale_head` when the session stands elsewhere, `fenced` when the lease is held by somebody else,
+   * `no_space` when the disk is full. Then nothing of this append is stored.
+   */
+  append(sessionId: string, fence: Fence, entries: readonly Entry[]): Promise<void>;
+
+  /** The entries from the root to `head` (default: the session's head), across forks. */
+  path(sessionId: string, head?: string): Promise<readonly Entry[]>;
+
+  /** Up to `limit` entries (default 1,000) with `seq > after`, in order. What a reader with a cursor sees next. */
+  read(sessionId: string, after: number, limit?: number): Promise<readonly Entry[]>;
+
+  /**
+   * Entries with `seq > after`, each exactly once, then those that are appended from now on, by any process. Ends when
+   * the signal is aborted.
+   */
+  follow(sessionId: string, after: number, signal: AbortSignal): AsyncIterable<Entry>;
+
+  /** A new session that shares the history up to `at` (an entry on this session's tree) without copying it. */
+  fork(sessionId: string, at: string, newSessionId: string): Promise<SessionRecord>;
+}
+
+export interface Fence {
+  /** The id of the last entry, or null for an empty session. */
+  readonly head: string | null;
+  readonly epoch: number;
+}
+
+export interface NewSession {
+  readonly id: string;
+  readonly agent: string;
+  readonly title?: string;
+  /** The caller's idempotency key; unique over all sessions. */
+  readonly createKey?: string;
+  /** A hash of what the caller asked for, so that a key used for something else is noticed. */
+  readonly fingerprint?: string;
+}
+
+/** `queued`: has work and no runner yet. `running`: a run is under way (or was, when its node died). */
+export type SessionStatus = "idle" | "queued" | "running";
+
+export interface SessionRecord {
+  readonly id: string;
+  readonly agent: string;
+  readonly title: string | null;
+  readonly status: SessionStatus;
+  /** How the last run ended ("endTurn", "stopped", "failed", ...); null before the first. */
+  readonly lastRunEnd: string | null;
+  readonly headId: string | null;
+  readonly headSeq: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly turns: number;
+  readonly usage: Usage;
+  /** Sum over the calls whose price is known. */
+  readonly costUsd: number;
+  /** Calls whose price is not known; when above 0, `costUsd` is a lower bound. */
+  readonly unpricedCalls: number;
+  readonly forkedFrom: { readonly sessionId: string; readonly entryId: string } | null;
+}
+
+export interface SessionFilter {
+  readonly agent?: string;
+  readonly status?: SessionStatus;
+  /** Only sessions changed before this time (milliseconds); for paging with the last one's `updatedAt`. */
+  readonly before?: number;
+  /** Default 50, at most 1,000. */
+  readonly limit?: number;
+}

@@ -1,0 +1,37 @@
+import type { Entry } from "../log/entry.ts";
+
+/**
+ * What a watcher sees: durable entries, each exactly once and in order, and between them ephemeral deltas of what is under
+ * way. Deltas are a courtesy: a reader that missed them loses nothing, since the entry that follows holds the whole. Every
+ * protocol is an encoder of this one stream.
+ */
+export type RunEvent =
+  | { readonly type: "entry"; readonly entry: Entry }
+  | { readonly type: "textDelta"; readonly runId: string; readonly text: string }
+  | { readonly type: "reasoningDelta"; readonly runId: string; readonly text: string }
+  | {
+      readonly type: "toolCallStarted";
+      readonly runId: string;
+      readonly callId: string;
+      readonly name: string;
+    }
+  /** A piece of the arguments' JSON text, while the model writes it. */
+  | { readonly type: "toolCallDelta"; readonly runId: string; readonly callId: string; readonly text: string }
+  | {
+      readonly type: "toolOutput";
+      readonly runId: string;
+      readonly callId: string;
+      readonly stream: "stdout" | "stderr";
+      readonly text: string;
+    }
+  | {
+      readonly type: "toolProgress";
+      readonly runId: string;
+      readonly callId: string;
+      readonly message: string;
+      readonly fraction?: number;
+    }
+  /** The answer that was being streamed broke off and is asked for again: forget its text and calls. */
+  | { readonly type: "retracted"; readonly runId: string };
+
+export type Delta = Exclude<RunEvent, { readonly type: "entry" }>;

@@ -1,0 +1,61 @@
+import type { UserBlock } from "../log/content.ts";
+
+/**
+ * The port to everything about a session that is not its log: the inbox into which anybody may write, and the leases that
+ * say who may write the log. Implemented by the same stores, tested by the same contract suite.
+ */
+export interface RunQueue {
+  /**
+   * Puts a command into a session's inbox and wakes whoever runs it. Durable when it resolves. A second item with the same
+   * `key` is not stored: the first one is returned with `duplicate: true`.
+   * @throws AppError `not_found` for an unknown session, `conflict` for a key used with other content.
+   */
+  enqueue(
+    sessionId: string,
+    command: Command,
+    key?: string,
+  ): Promise<{ readonly id: string; readonly duplicate: boolean }>;
+
+  /** The items of a session's inbox that are not in the log yet, oldest first. */
+  inbox(sessionId: string): Promise<readonly InboxItem[]>;
+
+  /**
+   * Takes the lease of a session: nobody holds it, or its holder is dead or silent for longer than its lease.
+   * Undefined when somebody else holds it. Taking it grows the epoch. A node that holds it already gets the same lease.
+   */
+  claim(sessionId: string): Promise<Lease | undefined>;
+
+  /** Gives the lease back. Without effect if it was lost meanwhile. */
+  release(lease: Lease): Promise<void>;
+
+  /** Sessions that have work (a filled inbox, or a run that is not finished) and no living holder of their lease. */
+  runnable(limit: number): Promise<readonly string[]>;
+
+  /** Calls `listener` soon after a session got work, from this process or (with some delay) from another. */
+  onWake(listener: (sessionId: string) => void): Disposable;
+}
+
+/** What a person or a program may ask of a session. */
+export type Command =
+  | {
+      readonly type: "message";
+      readonly blocks: readonly UserBlock[];
+      /** Use this model for the run instead of the agent's. */
+      readonly model?: string;
+    }
+  | { readonly type: "stop"; readonly reason?: string };
+
+export interface InboxItem {
+  readonly id: string;
+  readonly at: number;
+  readonly command: Command;
+}
+
+export interface Lease {
+  readonly sessionId: string;
+  readonly nodeId: string;
+  /** Grows each time the lease changes hands. */
+  readonly epoch: number;
+  readonly headId: string | null;
+  readonly headSeq: number;
+}

@@ -1,0 +1,39 @@
+import { z } from "zod";
+import type { JsonSchema } from "../lib/json.ts";
+import type { Tool, ToolDefinition } from "./tool.ts";
+
+/**
+ * A tool from a zod schema and a function.
+ *
+ * The schema goes to the model as JSON Schema and checks what comes back, so `run` gets what its type says.
+ * @throws Error when the schema cannot be written as JSON Schema (dates, functions, transforms without input form).
+ */
+export function defineTool<Schema extends z.ZodType>(definition: ToolDefinition<Schema>): Tool {
+  const { input: schema, run, reconcile } = definition;
+  return {
+    name: definition.name,
+    description: definition.description,
+    inputSchema: jsonSchemaOf(schema),
+    effect: definition.effect ?? "once",
+    ...(definition.timeoutMs === undefined ? {} : { timeoutMs: definition.timeoutMs }),
+    parse(input) {
+      const parsed = schema.safeParse(input);
+      return parsed.success
+        ? { ok: true, input: parsed.data }
+        : { ok: false, complaint: z.prettifyError(parsed.error) };
+    },
+    // `parse` stands before `run` and `reconcile` in every path, so the cast holds.
+    async run(input, context) {
+      const result = await run(input as z.output<Schema>, context);
+      return typeof result === "string" ? { content: result } : result;
+    },
+    ...(reconcile === undefined
+      ? {}
+      : { reconcile: (input, context) => reconcile(input as z.output<Schema>, context) }),
+  };
+}
+
+function jsonSchemaOf(schema: z.ZodType): JsonSchema {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input" });
+  return rest as JsonSchema;
+}

@@ -1,0 +1,87 @@
+import type { z } from "zod";
+import type { JsonSchema } from "../lib/json.ts";
+import type { ResultBlock } from "../log/content.ts";
+import type { Effect } from "../log/entry.ts";
+import type { Sandbox } from "../sandboxes/sandbox.ts";
+
+/** The port to something that the model may call. */
+export interface Tool {
+  /** 1 to 64 characters of `[a-zA-Z0-9_-]`; what providers accept. */
+  readonly name: string;
+  /** For the model: what it does, when to use it, when not, and why. */
+  readonly description: string;
+  readonly inputSchema: JsonSchema;
+  /** What becomes of a call that was under way when its node died. */
+  readonly effect: Effect;
+  /** Default 2 minutes. The tool's signal is aborted then. */
+  readonly timeoutMs?: number;
+
+  /** Checks the model's arguments. Never throws. */
+  parse(input: unknown): ParsedInput;
+
+  /**
+   * Does it. An expected failure is a result with `isError`; whatever is thrown is told to the model as an error, too.
+   * Must settle soon after `context.signal` is aborted; if it does not, the call is finished without it.
+   */
+  run(input: unknown, context: ToolContext): Promise<ToolResult>;
+
+  /**
+   * For `effect: "reconcile"`: what became of the operation that an earlier process started. `run` is called again only
+   * for "notStarted". A result of "lost" tells the model that the outcome is unknown.
+   */
+  reconcile?(input: unknown, context: ToolContext): Promise<Reconciled>;
+}
+
+export type ParsedInput =
+  | { readonly ok: true; readonly input: unknown }
+  /** `complaint` is shown to the model: which field, what is wrong. */
+  | { readonly ok: false; readonly complaint: string };
+
+export type Reconciled =
+  | { readonly type: "finished"; readonly result: ToolResult }
+  | { readonly type: "notStarted" }
+  | { readonly type: "lost"; readonly why: string };
+
+export interface ToolResult {
+  /** What the model sees; a string is one text block. */
+  readonly content: string | readonly ResultBlock[];
+  readonly isError?: boolean;
+  /** The time limit ended it. */
+  readonly timedOut?: boolean;
+  /** For programs and people, not for the model. Plain JSON. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+export interface ToolContext {
+  readonly sessionId: string;
+  readonly runId: string;
+  readonly callId: string;
+  /** The same over every attempt of this call: use it as idempotency key. */
+  readonly operationId: string;
+  /** 1, and one more for each time that a crash made it necessary to start again. */
+  readonly attempt: number;
+  /** Aborted on stop, on time-out, and when the node loses the session. */
+  readonly signal: AbortSignal;
+  /** The session's sandbox, started at the first use. */
+  sandbox(): Promise<Sandbox>;
+  /** Shows output to watchers while the call runs; not stored. */
+  emit(output: ToolOutput): void;
+}
+
+export type ToolOutput =
+  | { readonly type: "output"; readonly stream: "stdout" | "stderr"; readonly text: string }
+  | { readonly type: "progress"; readonly message: string; readonly fraction?: number };
+
+export interface ToolDefinition<Schema extends z.ZodType> {
+  readonly name: string;
+  readonly description: string;
+  readonly input: Schema;
+  /** Default "once". */
+  readonly effect?: Effect;
+  readonly timeoutMs?: number;
+  readonly run: (
+    input: z.output<Schema>,
+    context: ToolContext,
+  ) => Promise<ToolResult | string> | ToolResult | string;
+  readonly reconcile?: (input: z.output<Schema>, context: ToolContext) => Promise<Reconciled>;
+}

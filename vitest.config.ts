@@ -1,0 +1,28 @@
+import { defineConfig } from "vitest/config";
+
+/**
+ * Three sizes of test. `fast` is part of `npm run check`; `scenario` runs real servers and sandboxes;
+ * `crash` kills real processes and takes minutes.
+ */
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "fast", include: ["src/**/*.test.ts", "test/*.test.ts"], testTimeout: 15_000 } },
+      {
+        test: {
+          name: "scenario",
+          include: ["test/scenarios/**/*.test.ts", "test/sandbox/**/*.test.ts"],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "crash",
+          include: ["test/crash/**/*.test.ts"],
+          testTimeout: 600_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
