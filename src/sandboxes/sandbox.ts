@@ -71,7 +71,15 @@ export interface Sandbox extends AsyncDisposable {
    */
   exec(spec: ExecSpec): Promise<Execution>;
 
-  /** The operation with this id, running or finished, its kept output from the start; undefined when it never started here. */
+  /**
+   * The operation with this id, running or finished, with its kept output from the start.
+   *
+   * `undefined` means that it certainly never started, and its caller then starts it: in a driver with `survivesRestart`
+   * that must also hold when the sandbox itself had to be started anew (it was killed, the machine rebooted). So such a
+   * driver notes the id durably in `stateDir` before it starts a command, and `destroy` leaves that note. An operation that
+   * is noted but unknown to the running sandbox is an execution without output whose `result` rejects with AppError
+   * `unavailable`. In a driver without `survivesRestart` it only means that this process did not start it.
+   */
   attach(operationId: string): Promise<Execution | undefined>;
 
   /** Reads a regular file. Undefined when it does not exist. @throws AppError `invalid_input` for a directory, device or FIFO, `forbidden` outside the workspace. */
