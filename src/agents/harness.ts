@@ -1,0 +1,177 @@
+import { z } from "zod";
+import { durationPattern, LONGEST_TIMER_MS, parseDuration, parseSize, sizePattern } from "../lib/units.ts";
+import type { Effect } from "../log/entry.ts";
+import type { ReasoningEffort } from "../models/model.ts";
+import type { SandboxKind } from "../sandboxes/sandbox.ts";
+
+/**
+ * The shape of harness.json: the fields that work today, each with its default. A file with a name and a prompt is an
+ * agent. Other fields are a mistake, so that a typo, or a wish for a feature that is not there, is noticed.
+ *
+ * Descriptions and examples go to `schema/harness.json`, which editors read (`npm run schema`), and from there into the
+ * hints of complaints.
+ */
+export type Harness = z.output<typeof harnessSchema>;
+export type FunctionToolReference = Harness["tools"][number];
+
+const effects = ["readonly", "idempotent", "keyed", "reconcile", "once"] as const satisfies readonly Effect[];
+const efforts = ["none", "low", "medium", "high"] as const satisfies readonly ReasoningEffort[];
+const isolations = ["auto", "process", "virtual", "none"] as const satisfies readonly (
+  | "auto"
+  | SandboxKind
+)[];
+
+/** What names agents: lower-case letters, digits and hyphens, 1 to 64 characters. */
+export const agentNamePattern = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
+
+const duration = z
+  .string()
+  .regex(durationPattern, { error: 'expected a time such as "30s", "5m" or "1h30m"', abort: true })
+  .refine((text) => inTimerRange(parseDuration(text)), { error: 'expected a time between "1ms" and "24d"' });
+
+const size = z
+  .string()
+  .regex(sizePattern, { error: 'expected a size such as "512MiB" or "2GiB"', abort: true })
+  .refine((text) => (parseSize(text) ?? 0) > 0, { error: "expected a size above zero" });
+
+const path = z.string().min(1);
+
+const modelId = z
+  .string()
+  .regex(/^(?:scripted|[a-z0-9][a-z0-9-]*\/\S+)$/, { error: 'expected "provider/name"' })
+  .meta({
+    description: 'The model as "provider/name". "scripted" plays the file in `script`.',
+    examples: ["anthropic/claude-sonnet-4-6", "openai/gpt-5.2", "ollama/qwen3"],
+  });
+
+const model = z.strictObject({
+  id: modelId.optional(),
+  reasoning: z
+    .enum(efforts)
+    .optional()
+    .describe("How much the model thinks before it answers. Default: what the provider does."),
+  maxOutputTokens: z
+    .int()
+    .min(1)
+    .optional()
+    .describe("Upper limit of one answer. Default: what the provider allows."),
+  baseUrl: z
+    .url({ protocol: /^https?$/, error: 'expected an address that starts with "http://" or "https://"' })
+    .optional()
+    .meta({
+      description:
+        "Address of the API, for a proxy or a server of your own that speaks the provider's protocol.",
+      examples: ["http://127.0.0.1:8000/v1"],
+    }),
+  script: path.optional().meta({
+    description:
+      'A file with the turns of a scripted model. Played when no model key is found, and always when the id is "scripted".',
+    examples: ["./script.yaml"],
+  }),
+});
+
+const sandbox = z.strictObject({
+  isolation: z
+    .enum(isolations)
+    .default("auto")
+    .describe(
+      "What separates commands from this machine. auto: the strongest kind that it can run. process: namespaces (bubblewrap). virtual: a shell written in TypeScript. none: nothing.",
+    ),
+  memory: size.default("2GiB").meta({ description: "Memory of all commands together.", examples: ["2GiB"] }),
+  processes: z.int().min(1).default(256).describe("How many processes and threads may exist at once."),
+  fileSize: size
+    .default("1GiB")
+    .meta({ description: "The largest file that a command may write.", examples: ["1GiB"] }),
+  cpus: z.number().positive().default(2).describe("Processor time, in processors."),
+});
+
+const functionTool = z.strictObject({
+  type: z.literal("function").describe("A tool made with defineTool."),
+  module: path.meta({
+    description: "The TypeScript or JavaScript file that exports the tool.",
+    examples: ["./tools/refund.ts"],
+  }),
+  export: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("The name of the export. Default: the only tool that the module exports."),
+  effect: z
+    .enum(effects)
+    .optional()
+    .describe(
+      "What becomes of a call that was under way in a crash. readonly, idempotent: run again. keyed: run again with the same operation id. reconcile: the tool is asked what became of it. once: not run again. Default: what the tool says.",
+    ),
+  timeout: duration
+    .optional()
+    .meta({
+      description: "After this time a call is ended. Default: what the tool says, or 2m.",
+      examples: ["30s"],
+    }),
+});
+
+const toolPattern = z.string().regex(/^[a-zA-Z0-9_*-]+$/, {
+  error:
+    'expected the name of a tool, in which "*" stands for any characters; rules about arguments do not exist',
+});
+
+const permissions = z.strictObject({
+  deny: z
+    .array(toolPattern)
+    .default([])
+    .meta({
+      description: "Tools that may not be called. Stronger than allow.",
+      examples: [["shell", "write_*"]],
+    }),
+  allow: z
+    .array(toolPattern)
+    .default(["*"])
+    .meta({ description: "The only tools that may be called.", examples: [["read", "grep"]] }),
+});
+
+const limits = z.strictObject({
+  turns: z.int().min(1).default(50).describe("How often the model may be called in one run."),
+  duration: duration.default("30m").meta({ description: "How long one run may take.", examples: ["30m"] }),
+  parallelCalls: z.int().min(1).max(1_000).default(10).describe("How many tool calls may run at once."),
+});
+
+export const harnessSchema = z
+  .strictObject({
+    $schema: z.string().optional().describe("Where editors find the description of this file."),
+    name: z
+      .string()
+      .regex(agentNamePattern, { error: "expected 1 to 64 lower-case letters, digits and hyphens" })
+      .meta({ description: "Names the agent on the command line and in the API.", examples: ["analyst"] }),
+    description: z.string().default("").describe("One sentence for the people who choose among agents."),
+    systemPrompt: z
+      .string()
+      .min(1)
+      .meta({
+        description: 'Who the agent is and how it works. Text, or a file when it starts with "./" or "../".',
+        examples: ["./system-prompt.md"],
+      }),
+    model: z
+      .union([modelId, model])
+      .optional()
+      .describe("Which model answers. Default: one of the first provider for which a key is found."),
+    workspace: path
+      .optional()
+      .meta({ description: "A folder whose files every new session starts with.", examples: ["./data"] }),
+    tools: z
+      .array(functionTool)
+      .default([])
+      .describe("Tools of your own. The shell and the file tools are always there."),
+    permissions: permissions.prefault({}).describe("Which tools the agent may call."),
+    sandbox: sandbox.prefault({}).describe("Where the agent's commands run, and what they may use."),
+    limits: limits.prefault({}).describe("When a run is ended."),
+  })
+  .meta({ title: "harness.json", description: "One agent of Holdfast." });
+
+/** The same as JSON Schema, for editors and for complaints about fields. */
+export function harnessJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(harnessSchema, { io: "input" }) as Record<string, unknown>;
+}
+
+function inTimerRange(ms: number | undefined): boolean {
+  return ms !== undefined && ms >= 1 && ms <= LONGEST_TIMER_MS;
+}
