@@ -1,0 +1,8 @@
+/** What tests of agents and of Holdfast's own ports need. Published as `holdfast/testing`. */
+export { loadScript, type Script, type ScriptTurn } from "../models/scripted/script.ts";
+export {
+  createScriptedModel,
+  type ScriptedModel,
+  type ScriptedModelOptions,
+} from "../models/scripted/scripted.ts";
+export { createFakeClock, type FakeClock } from "./fake-clock.ts";
