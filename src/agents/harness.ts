@@ -12,9 +12,9 @@ import type { SandboxKind } from "../sandboxes/sandbox.ts";
  * hints of complaints.
  */
 export type Harness = z.output<typeof harnessSchema>;
-export type FunctionToolReference = Harness["tools"][number];
+export type FunctionToolReference = z.output<typeof functionToolSchema>;
 
-const effects = ["readonly", "idempotent", "keyed", "reconcile", "once"] as const satisfies readonly Effect[];
+export const effects: readonly Effect[] = ["readonly", "idempotent", "keyed", "reconcile", "once"];
 const efforts = ["none", "low", "medium", "high"] as const satisfies readonly ReasoningEffort[];
 const isolations = ["auto", "process", "virtual", "none"] as const satisfies readonly (
   | "auto"
@@ -44,31 +44,40 @@ const modelId = z
     examples: ["anthropic/claude-sonnet-4-6", "openai/gpt-5.2", "ollama/qwen3"],
   });
 
-const model = z.strictObject({
-  id: modelId.optional(),
-  reasoning: z
-    .enum(efforts)
-    .optional()
-    .describe("How much the model thinks before it answers. Default: what the provider does."),
-  maxOutputTokens: z
-    .int()
-    .min(1)
-    .optional()
-    .describe("Upper limit of one answer. Default: what the provider allows."),
-  baseUrl: z
-    .url({ protocol: /^https?$/, error: 'expected an address that starts with "http://" or "https://"' })
-    .optional()
-    .meta({
+const model = z
+  .strictObject({
+    id: modelId.optional(),
+    reasoning: z
+      .enum(efforts)
+      .optional()
+      .describe("How much the model thinks before it answers. Default: what the provider does."),
+    maxOutputTokens: z
+      .int()
+      .min(1)
+      .optional()
+      .describe("Upper limit of one answer. Default: what the provider allows."),
+    baseUrl: z
+      .url({ protocol: /^https?$/, error: 'expected an address that starts with "http://" or "https://"' })
+      .optional()
+      .meta({
+        description:
+          "Address of the API, for a proxy or a server of your own that speaks the provider's protocol.",
+        examples: ["http://127.0.0.1:8000/v1"],
+      }),
+    script: path.optional().meta({
       description:
-        "Address of the API, for a proxy or a server of your own that speaks the provider's protocol.",
-      examples: ["http://127.0.0.1:8000/v1"],
+        'A file with the turns of a scripted model. Played when no model key is found, and always when the id is "scripted".',
+      examples: ["./script.yaml"],
     }),
-  script: path.optional().meta({
-    description:
-      'A file with the turns of a scripted model. Played when no model key is found, and always when the id is "scripted".',
-    examples: ["./script.yaml"],
-  }),
-});
+  })
+  .refine(({ id, baseUrl }) => baseUrl === undefined || (id !== undefined && id !== "scripted"), {
+    path: ["id"],
+    error: "this field is missing: which model does the server of model.baseUrl run?",
+  })
+  .refine(({ id, script }) => id !== "scripted" || script !== undefined, {
+    path: ["script"],
+    error: 'this field is missing: a model with the id "scripted" plays a file',
+  });
 
 const sandbox = z.strictObject({
   isolation: z
@@ -85,7 +94,7 @@ const sandbox = z.strictObject({
   cpus: z.number().positive().default(2).describe("Processor time, in processors."),
 });
 
-const functionTool = z.strictObject({
+export const functionToolSchema = z.strictObject({
   type: z.literal("function").describe("A tool made with defineTool."),
   module: path.meta({
     description: "The TypeScript or JavaScript file that exports the tool.",
@@ -102,12 +111,10 @@ const functionTool = z.strictObject({
     .describe(
       "What becomes of a call that was under way in a crash. readonly, idempotent: run again. keyed: run again with the same operation id. reconcile: the tool is asked what became of it. once: not run again. Default: what the tool says.",
     ),
-  timeout: duration
-    .optional()
-    .meta({
-      description: "After this time a call is ended. Default: what the tool says, or 2m.",
-      examples: ["30s"],
-    }),
+  timeout: duration.optional().meta({
+    description: "After this time a call is ended. Default: what the tool says, or 2m.",
+    examples: ["30s"],
+  }),
 });
 
 const toolPattern = z.string().regex(/^[a-zA-Z0-9_*-]+$/, {
@@ -151,14 +158,14 @@ export const harnessSchema = z
         examples: ["./system-prompt.md"],
       }),
     model: z
-      .union([modelId, model])
+      .union([modelId.transform((id): z.output<typeof model> => ({ id })), model])
       .optional()
       .describe("Which model answers. Default: one of the first provider for which a key is found."),
     workspace: path
       .optional()
       .meta({ description: "A folder whose files every new session starts with.", examples: ["./data"] }),
     tools: z
-      .array(functionTool)
+      .array(functionToolSchema)
       .default([])
       .describe("Tools of your own. The shell and the file tools are always there."),
     permissions: permissions.prefault({}).describe("Which tools the agent may call."),
@@ -167,9 +174,9 @@ export const harnessSchema = z
   })
   .meta({ title: "harness.json", description: "One agent of Holdfast." });
 
-/** The same as JSON Schema, for editors and for complaints about fields. */
+/** The same as JSON Schema (draft 7, which all editors read), also the source of hints. */
 export function harnessJsonSchema(): Record<string, unknown> {
-  return z.toJSONSchema(harnessSchema, { io: "input" }) as Record<string, unknown>;
+  return z.toJSONSchema(harnessSchema, { io: "input", target: "draft-7" }) as Record<string, unknown>;
 }
 
 function inTimerRange(ms: number | undefined): boolean {

@@ -1,0 +1,183 @@
+import type { z } from "zod";
+import { isRecord, nearest } from "../lib/json.ts";
+import type { JsonPath } from "../lib/json-source.ts";
+import { harnessJsonSchema } from "./harness.ts";
+
+/** What is wrong with one field of harness.json, before it is known where in the file that is. */
+export interface FieldComplaint {
+  readonly path: JsonPath;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+type Issue = z.core.$ZodIssue;
+type SchemaNode = Readonly<Record<string, unknown>>;
+
+/** The findings of the schema about `value`, in plain words, with the nearest known field or value, or an example. */
+export function explainIssues(issues: readonly Issue[], value: unknown): readonly FieldComplaint[] {
+  const schema = harnessJsonSchema();
+  return issues.flatMap((issue) => explainIssue(issue, value, schema));
+}
+
+function explainIssue(issue: Issue, root: unknown, schema: SchemaNode): readonly FieldComplaint[] {
+  const path = issue.path.map((part) => (typeof part === "number" ? part : String(part)));
+  const found = valueAt(root, path);
+  switch (issue.code) {
+    case "unrecognized_keys":
+      return issue.keys.map((key) => unknownField(path, key, schema));
+    case "invalid_union":
+      return explainUnion(issue, path, root, schema);
+    case "invalid_value":
+      return [{ path, ...notOneOf(issue.values, found) }];
+    case "invalid_type":
+      return [{ path, ...wrongType(issue, found, path, schema) }];
+    case "too_small":
+      return [{ path, ...tooSmall(issue, found, path, schema) }];
+    case "too_big":
+      return [{ path, message: `expected at most ${issue.maximum}, got ${show(found)}` }];
+    default:
+      return [{ path, message: `${issue.message}, got ${show(found)}`, ...example(schema, path) }];
+  }
+}
+
+/** Of the forms that a field may have, the one that the author meant: the first that has the type of what is there. */
+function explainUnion(
+  issue: z.core.$ZodIssueInvalidUnion,
+  path: JsonPath,
+  root: unknown,
+  schema: SchemaNode,
+): readonly FieldComplaint[] {
+  const meant = issue.errors.find(
+    (issues) => !issues.some((inner) => inner.code === "invalid_type" && inner.path.length === 0),
+  );
+  if (meant !== undefined) {
+    return meant.flatMap((inner) =>
+      explainIssue({ ...inner, path: [...path, ...inner.path] } as Issue, root, schema),
+    );
+  }
+  const expected = issue.errors.flatMap((issues) =>
+    issues.flatMap((inner) => (inner.code === "invalid_type" ? [typeName(inner.expected)] : [])),
+  );
+  const message = `expected ${expected.join(" or ")}, got ${show(valueAt(root, path))}`;
+  return [{ path, message, ...example(schema, path) }];
+}
+
+function unknownField(parent: JsonPath, key: string, schema: SchemaNode): FieldComplaint {
+  const path = [...parent, key];
+  const siblings = [...new Set(nodesAt(schema, parent).flatMap(fieldsOf))];
+  const near = nearest(key, siblings);
+  if (near !== undefined) return { path, message: "unknown field", hint: `Did you mean "${near}"?` };
+  const elsewhere = allFields(schema).find((known) => known.endsWith(`.${key}`));
+  if (elsewhere !== undefined)
+    return { path, message: "unknown field", hint: `Did you mean "${elsewhere}"?` };
+  return { path, message: "unknown field", hint: `Known here: ${siblings.join(", ")}.` };
+}
+
+function notOneOf(values: readonly unknown[], found: unknown): { message: string; hint?: string } {
+  const known = values.map(String);
+  const message = `expected ${values.map((value) => JSON.stringify(value)).join(", ")}, got ${show(found)}`;
+  const near = typeof found === "string" && known.length > 1 ? nearest(found, known) : undefined;
+  return near === undefined ? { message } : { message, hint: `Did you mean "${near}"?` };
+}
+
+function wrongType(
+  issue: z.core.$ZodIssueInvalidType,
+  found: unknown,
+  path: JsonPath,
+  schema: SchemaNode,
+): { message: string; hint?: string } {
+  if (found !== undefined) {
+    return { message: `expected ${typeName(issue.expected)}, got ${show(found)}`, ...example(schema, path) };
+  }
+  const description = nodesAt(schema, path)[0]?.description;
+  const purpose = typeof description === "string" ? `: ${description}` : "";
+  return { message: `this field is missing${purpose}`, ...example(schema, path) };
+}
+
+function tooSmall(
+  issue: z.core.$ZodIssueTooSmall,
+  found: unknown,
+  path: JsonPath,
+  schema: SchemaNode,
+): { message: string; hint?: string } {
+  if (found === "") return { message: "expected some text, got none", ...example(schema, path) };
+  const bound = issue.inclusive === false ? "more than" : "at least";
+  return { message: `expected ${bound} ${issue.minimum}, got ${show(found)}` };
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  string: "text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  object: "an object",
+  record: "an object",
+  array: "a list",
+};
+
+function typeName(expected: string): string {
+  return typeNames[expected] ?? expected;
+}
+
+/** A value as a person would name it: `the text "ten"`, `the number 3`, `a list`. */
+function show(value: unknown): string {
+  if (typeof value === "string") return `the text ${shorten(JSON.stringify(value))}`;
+  if (typeof value === "number") return `the number ${value}`;
+  if (Array.isArray(value)) return "a list";
+  return isRecord(value) ? "an object" : String(value);
+}
+
+function shorten(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 57)}..."` : text;
+}
+
+function example(schema: SchemaNode, path: JsonPath): { hint?: string } {
+  for (const { examples, default: usual } of nodesAt(schema, path)) {
+    const [first] = Array.isArray(examples) ? examples : [usual];
+    if (first !== undefined && first !== "" && !isRecord(first)) {
+      return { hint: `Example: ${JSON.stringify(first)}` };
+    }
+  }
+  return {};
+}
+
+/** The parts of a JSON Schema that describe the value at this path: more than one where a field has several forms. */
+function nodesAt(schema: SchemaNode, path: JsonPath): readonly SchemaNode[] {
+  return path.reduce<readonly SchemaNode[]>(
+    (nodes, part) => nodes.flatMap((node) => forms(node).flatMap((form) => child(form, part))),
+    [schema],
+  );
+}
+
+function forms(node: SchemaNode): readonly SchemaNode[] {
+  return Array.isArray(node.anyOf) ? [node, ...node.anyOf.filter(isRecord)] : [node];
+}
+
+function child(node: SchemaNode, part: string | number): readonly SchemaNode[] {
+  const next = typeof part === "number" ? node.items : ownField(node.properties, part);
+  return isRecord(next) ? [next] : [];
+}
+
+function ownField(object: unknown, key: string): unknown {
+  return isRecord(object) && Object.hasOwn(object, key) ? object[key] : undefined;
+}
+
+function fieldsOf(node: SchemaNode): readonly string[] {
+  return forms(node).flatMap(({ properties }) => (isRecord(properties) ? Object.keys(properties) : []));
+}
+
+/** Every field of every object, as "limits.turns". */
+function allFields(schema: SchemaNode): readonly string[] {
+  return fieldsOf(schema).flatMap((name) =>
+    nodesAt(schema, [name])
+      .flatMap(fieldsOf)
+      .map((inner) => `${name}.${inner}`),
+  );
+}
+
+function valueAt(root: unknown, path: JsonPath): unknown {
+  return path.reduce<unknown>((value, part) => {
+    if (typeof part === "number") return Array.isArray(value) ? value[part] : undefined;
+    return ownField(value, part);
+  }, root);
+}

@@ -1,0 +1,126 @@
+import { dirname, resolve } from "node:path";
+import { isDirectory, isFile, readTextIfAny } from "../lib/files.ts";
+import { nearest } from "../lib/json.ts";
+import { matchesPattern } from "../permissions/rules.ts";
+import type { Tool } from "../tools/tool.ts";
+import { loadFunctionTool } from "./load-tool.ts";
+import type { Problem } from "./problem.ts";
+import type { HarnessFile, References } from "./read.ts";
+
+/** What a harness.json refers to, found. Only to be used when `problems` is empty. */
+export interface Resolved {
+  readonly systemPrompt: string;
+  /** Absolute. */
+  readonly workspace: string | null;
+  /** Absolute. */
+  readonly script: string | null;
+  /** The built-in tools and the agent's own, by name. */
+  readonly tools: ReadonlyMap<string, Tool>;
+  readonly problems: readonly Problem[];
+}
+
+/** Reads the files that a harness.json names. Never throws for what a person may have written. */
+export async function resolveReferences(
+  source: HarnessFile,
+  builtinTools: readonly Tool[],
+): Promise<Resolved> {
+  const problems: Problem[] = [];
+  const report: Report = (path, message, hint) => problems.push(source.problemAt(path, message, hint));
+  const folder = resolve(dirname(source.file));
+  const { references } = source;
+  const [systemPrompt, workspace, script, tools] = await Promise.all([
+    resolvePrompt(references.systemPrompt ?? "", folder, report),
+    resolveWorkspace(references.workspace, folder, report),
+    resolveScript(references.script, folder, report),
+    resolveTools(references.tools, { folder, builtinTools }, report),
+  ]);
+  if (source.harness !== undefined && tools.complete) {
+    checkRules(source.harness.permissions, [...tools.byName.keys()], report);
+  }
+  return { systemPrompt, workspace, script, tools: tools.byName, problems };
+}
+
+type Report = (path: readonly (string | number)[], message: string, hint?: string) => void;
+
+async function resolvePrompt(prompt: string, folder: string, report: Report): Promise<string> {
+  if (/^\S+\.(?:md|txt)$/.test(prompt) && !isRelative(prompt)) {
+    report(["systemPrompt"], `this would be a prompt that says "${prompt}"`, `For a file: "./${prompt}".`);
+  }
+  if (!isRelative(prompt)) return prompt;
+  const file = resolve(folder, prompt);
+  const text = await readTextIfAny(file);
+  if (text === undefined) report(["systemPrompt"], `there is no file "${prompt}"`, `Looked for ${file}.`);
+  if (text?.trim() === "") report(["systemPrompt"], `the file "${prompt}" is empty`);
+  return text ?? "";
+}
+
+function isRelative(prompt: string): boolean {
+  return /^\.\.?\/[^\n]*$/.test(prompt);
+}
+
+async function resolveWorkspace(path: string | undefined, folder: string, report: Report) {
+  if (path === undefined) return null;
+  const absolute = resolve(folder, path);
+  if (!(await isDirectory(absolute))) {
+    report(["workspace"], `there is no folder "${path}"`, `Looked for ${absolute}.`);
+  }
+  return absolute;
+}
+
+async function resolveScript(path: string | undefined, folder: string, report: Report) {
+  if (path === undefined) return null;
+  const absolute = resolve(folder, path);
+  if (!(await isFile(absolute))) {
+    report(["model", "script"], `there is no file "${path}"`, `Looked for ${absolute}.`);
+  }
+  return absolute;
+}
+
+async function resolveTools(
+  references: References["tools"],
+  from: { readonly folder: string; readonly builtinTools: readonly Tool[] },
+  report: Report,
+): Promise<{ readonly byName: ReadonlyMap<string, Tool>; readonly complete: boolean }> {
+  const byName = new Map(from.builtinTools.map((tool) => [tool.name, tool]));
+  const owners = new Map(from.builtinTools.map(({ name }) => [name, "a tool that every agent has"]));
+  let complete = true;
+
+  const loaded = await Promise.all(
+    references.map(async ({ index, reference }) => ({
+      index,
+      result: await loadFunctionTool(reference, from.folder),
+    })),
+  );
+  for (const { index, result } of loaded) {
+    if (!result.ok) {
+      complete = false;
+      report(["tools", index, result.field], result.message, result.hint);
+      continue;
+    }
+    const { tool } = result;
+    const owner = owners.get(tool.name);
+    if (owner !== undefined) {
+      report(["tools", index, "module"], `its tool has the name "${tool.name}", which ${owner} has already`);
+    }
+    owners.set(tool.name, `the tool of tools[${index}]`);
+    byName.set(tool.name, tool);
+  }
+  return { byName, complete };
+}
+
+/** A rule for a tool that does not exist is most likely a slip, and a slip in `deny` would go unnoticed. */
+function checkRules(
+  permissions: { readonly deny: readonly string[]; readonly allow: readonly string[] },
+  names: readonly string[],
+  report: Report,
+): void {
+  for (const list of ["deny", "allow"] as const) {
+    for (const [i, pattern] of permissions[list].entries()) {
+      if (pattern === "*" || names.some((name) => matchesPattern(name, pattern))) continue;
+      const near = nearest(pattern, names);
+      const hint =
+        near === undefined ? `Tools of this agent: ${names.join(", ")}.` : `Did you mean "${near}"?`;
+      report(["permissions", list, i], `no tool of this agent is named "${pattern}"`, hint);
+    }
+  }
+}
