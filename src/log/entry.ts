@@ -59,6 +59,8 @@ export interface UserMessage {
   readonly blocks: readonly UserBlock[];
   /** The inbox item that it came from; makes moving it into the log idempotent. */
   readonly inboxId: string;
+  /** The model that the sender asked for, instead of the agent's. */
+  readonly model?: string;
 }
 
 export interface RunStarted {

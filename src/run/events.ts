@@ -31,6 +31,8 @@ export type RunEvent =
       readonly message: string;
       readonly fraction?: number;
     }
+  /** Something that a person who waits should know, and that needs no entry: the run goes on by itself when it can. */
+  | { readonly type: "notice"; readonly code: string; readonly message: string }
   /** The answer that was being streamed broke off and is asked for again: forget its text and calls. */
   | { readonly type: "retracted"; readonly runId: string };
 

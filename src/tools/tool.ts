@@ -40,6 +40,7 @@ export type ParsedInput =
 export type Reconciled =
   | { readonly type: "finished"; readonly result: ToolResult }
   | { readonly type: "notStarted" }
+  /** `why` completes the sentence "it had been started when the runtime was interrupted, and ...". */
   | { readonly type: "lost"; readonly why: string };
 
 export interface ToolResult {

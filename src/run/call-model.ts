@@ -1,0 +1,157 @@
+import type { Agent } from "../agents/agent.ts";
+import { assemble } from "../context/assemble.ts";
+import { AppError, errorMessage } from "../lib/errors.ts";
+import { newId, random } from "../lib/ids.ts";
+import type { AssistantBlock } from "../log/content.ts";
+import type { ModelFailure } from "../log/entry.ts";
+import type { SessionState } from "../log/fold.ts";
+import type { Model, ModelAnswer, ModelEvent, ModelRequest } from "../models/model.ts";
+import { currentRun, type LoopControl, type LoopPorts } from "./loop.ts";
+import type { Step } from "./next-step.ts";
+import type { SessionWriter } from "./session-writer.ts";
+
+/**
+ * One try of one turn. Appends `modelCalled`, then `assistantMessage` or `modelFailed`; when it was stopped or abandoned,
+ * nothing more.
+ */
+export async function callModel(
+  step: Extract<Step, { type: "callModel" }>,
+  writer: SessionWriter,
+  agent: Agent,
+  ports: LoopPorts,
+  control: LoopControl,
+): Promise<void> {
+  const { clock } = ports;
+  const { id: runId, model } = currentRun(writer);
+  const cancel = AbortSignal.any([control.stopSignal(), control.abandoned]);
+  if (!(await waitBeforeRetry(step.delayMs, ports, cancel))) return;
+
+  // The request goes out while this is being written: a model call is not an effect that must not happen twice, and its
+  // answer is appended behind it.
+  writer.append({ type: "modelCalled", runId, model, attempt: step.attempt });
+  const started = clock.monotonic();
+  const request = assemble(writer.lease.sessionId, writer.state, agent);
+  const { last, firstTokenMs, shown } = await readAnswer(ports, model, request, runId, cancel);
+  if (cancel.aborted) return;
+
+  const totalMs = Math.round(clock.monotonic() - started);
+  if (last.type === "failed") {
+    if (shown) ports.emit({ type: "retracted", runId });
+    const { failure } = last;
+    writer.append({ type: "modelFailed", runId, model, attempt: step.attempt, failure, durationMs: totalMs });
+    return;
+  }
+  const { answer } = last;
+  writer.append({
+    type: "assistantMessage",
+    runId,
+    model,
+    blocks: withUniqueCallIds(answer.blocks, writer.state),
+    stopReason: answer.stopReason,
+    usage: answer.usage,
+    costUsd: ports.price(model, answer.usage),
+    timing: { firstTokenMs, totalMs },
+    ...(answer.sidecar === undefined ? {} : { sidecar: answer.sidecar }),
+  });
+}
+
+/** False when it was cancelled meanwhile. Half of the delay is jitter, so that many sessions do not come back at once. */
+async function waitBeforeRetry(delayMs: number, { clock }: LoopPorts, cancel: AbortSignal): Promise<boolean> {
+  if (delayMs > 0) await clock.sleep(delayMs / 2 + (random() * delayMs) / 2, cancel).catch(() => {});
+  return !cancel.aborted;
+}
+
+interface Reading {
+  readonly last: { readonly type: "finished"; readonly answer: ModelAnswer } | Failed;
+  /** Milliseconds to the first delta; null when there was none. */
+  readonly firstTokenMs: number | null;
+  /** Whether watchers have seen a part of the answer. */
+  readonly shown: boolean;
+}
+
+interface Failed {
+  readonly type: "failed";
+  readonly failure: ModelFailure;
+}
+
+async function readAnswer(
+  ports: LoopPorts,
+  modelId: string,
+  request: ModelRequest,
+  runId: string,
+  cancel: AbortSignal,
+): Promise<Reading> {
+  const started = ports.clock.monotonic();
+  let firstTokenMs: number | null = null;
+  try {
+    const model: Model = ports.models(modelId);
+    for await (const event of model.stream(request, cancel)) {
+      if (event.type === "finished" || event.type === "failed") {
+        return { last: event, firstTokenMs, shown: firstTokenMs !== null };
+      }
+      firstTokenMs ??= Math.round(ports.clock.monotonic() - started);
+      showDelta(event, runId, ports);
+    }
+    return {
+      last: failedBecause("network", "the stream ended without an answer"),
+      firstTokenMs,
+      shown: firstTokenMs !== null,
+    };
+  } catch (error) {
+    // A missing key or an unknown model is the resolver's word; anything else is a defect of the adapter, and costs this
+    // call only.
+    const last = failedBecause(isConfiguration(error) ? "badRequest" : "unknown", explain(error));
+    return { last, firstTokenMs, shown: firstTokenMs !== null };
+  }
+}
+
+function failedBecause(kind: ModelFailure["kind"], message: string): Failed {
+  return { type: "failed", failure: { kind, message } };
+}
+
+function isConfiguration(error: unknown): error is AppError {
+  return error instanceof AppError;
+}
+
+function explain(error: unknown): string {
+  if (!isConfiguration(error) || error.hint === undefined) return errorMessage(error);
+  return `${error.message}. ${error.hint}`;
+}
+
+function showDelta(
+  event: Exclude<ModelEvent, { type: "finished" | "failed" }>,
+  runId: string,
+  ports: LoopPorts,
+): void {
+  switch (event.type) {
+    case "textDelta":
+      ports.emit({ type: "textDelta", runId, text: event.text });
+      return;
+    case "reasoningDelta":
+      ports.emit({ type: "reasoningDelta", runId, text: event.text });
+      return;
+    case "toolCallStarted":
+      ports.emit({ type: "toolCallStarted", runId, callId: event.callId, name: event.name });
+      return;
+    case "toolCallDelta":
+      ports.emit({ type: "toolCallDelta", runId, callId: event.callId, text: event.text });
+      return;
+  }
+}
+
+const USABLE_CALL_ID = /^[a-zA-Z0-9_-]{1,64}$/;
+
+/** Some providers number the calls of each answer from zero; results are bound to calls by id for the whole session. */
+function withUniqueCallIds(
+  blocks: readonly AssistantBlock[],
+  state: SessionState,
+): readonly AssistantBlock[] {
+  const seen = new Set<string>();
+  const isFree = (id: string) => USABLE_CALL_ID.test(id) && !seen.has(id) && !state.callIds.has(id);
+  return blocks.map((block) => {
+    if (block.type !== "toolCall") return block;
+    const callId = isFree(block.callId) ? block.callId : newId("call");
+    seen.add(callId);
+    return callId === block.callId ? block : { ...block, callId };
+  });
+}

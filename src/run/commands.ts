@@ -1,0 +1,128 @@
+import type { AgentRegistry } from "../agents/registry.ts";
+import { AppError } from "../lib/errors.ts";
+import { newId, sha256 } from "../lib/ids.ts";
+import { canonicalJson } from "../lib/json.ts";
+import type { SessionLog, SessionRecord } from "../log/session-log.ts";
+import type { SandboxPool } from "../sandboxes/pool.ts";
+import type { Command, RunQueue } from "./queue.ts";
+import type { Sessions } from "./sessions.ts";
+import { type DeltaBus, untilAnswered, watchSession } from "./watch.ts";
+
+export interface CommandPorts {
+  readonly log: SessionLog & RunQueue;
+  readonly agents: AgentRegistry;
+  readonly bus: DeltaBus;
+  readonly sandboxes: SandboxPool;
+}
+
+const SESSION_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,255}$/;
+const DIRECT_TIMEOUT_MS = 600_000;
+
+/** The commands that anybody may give, over the store. Nothing here runs a session: the worker is woken through the inbox. */
+export function createSessions({ log, agents, bus, sandboxes }: CommandPorts): Sessions {
+  async function existing(sessionId: string): Promise<SessionRecord> {
+    const session = await log.session(sessionId);
+    if (session !== undefined) return session;
+    throw new AppError("not_found", `there is no session "${sessionId}"`, {
+      hint: "`holdfast sessions list` shows those that exist.",
+    });
+  }
+
+  async function enqueue(sessionId: string, command: Command, key?: string) {
+    await existing(sessionId);
+    return log.enqueue(sessionId, command, key);
+  }
+
+  const sessions: Sessions = {
+    async create({ agent, id, title, idempotencyKey }) {
+      agents.get(agent);
+      if (id !== undefined) checkSessionId(id);
+      return log.create({
+        id: id ?? newId("s"),
+        agent,
+        ...(title === undefined ? {} : { title }),
+        ...(idempotencyKey === undefined ? {} : { createKey: idempotencyKey }),
+        fingerprint: sha256(canonicalJson({ agent, id, title }), 32),
+      });
+    },
+
+    get: existing,
+    list: (filter) => log.sessions(filter),
+
+    async entries(sessionId, after = 0, limit) {
+      await existing(sessionId);
+      return log.read(sessionId, after, limit);
+    },
+
+    async send(sessionId, { blocks, model, idempotencyKey }) {
+      if (blocks.every((block) => block.type === "text" && block.text.trim() === "")) {
+        throw new AppError("invalid_input", "the message is empty", { hint: "Send some text or an image." });
+      }
+      const command: Command = { type: "message", blocks, ...(model === undefined ? {} : { model }) };
+      const { id, duplicate } = await enqueue(sessionId, command, idempotencyKey);
+      return { messageId: id, duplicate };
+    },
+
+    watch: (sessionId, { after = 0, signal }) => watchSession(log, bus, sessionId, { after, signal }),
+
+    watchRun: (sessionId, messageId, { after = 0, signal }) =>
+      untilAnswered(watchSession(log, bus, sessionId, { after, signal }), messageId),
+
+    async stop(sessionId, reason) {
+      const { status, headSeq } = await existing(sessionId);
+      if (status === "idle") return { stopped: false };
+      const { id } = await log.enqueue(sessionId, {
+        type: "stop",
+        ...(reason === undefined ? {} : { reason }),
+      });
+      await runEndAfterStop(log, sessionId, headSeq, id);
+      return { stopped: true };
+    },
+
+    async exec(sessionId, { command, cwd, stdin, timeoutMs = DIRECT_TIMEOUT_MS, idempotencyKey }) {
+      const sandbox = await sessions.sandbox(sessionId);
+      const operationId =
+        idempotencyKey === undefined ? newId("op") : `op_${sha256(`${sessionId}\n${idempotencyKey}`, 32)}`;
+      return sandbox.exec({
+        operationId,
+        command,
+        timeoutMs,
+        ...(cwd === undefined ? {} : { cwd }),
+        ...(stdin === undefined ? {} : { stdin }),
+      });
+    },
+
+    async sandbox(sessionId) {
+      const { agent } = await existing(sessionId);
+      return sandboxes.open(sessionId, agents.get(agent));
+    },
+  };
+  return sessions;
+}
+
+/** @throws AppError `invalid_input` */
+function checkSessionId(id: string): void {
+  if (SESSION_ID.test(id)) return;
+  throw new AppError("invalid_input", `"${id.slice(0, 80)}" cannot be a session id`, {
+    hint: "Use 1 to 256 letters, digits and . _ : -, starting with a letter or digit.",
+  });
+}
+
+/** Resolves when the log shows the stop and the end of the run that it ended; a stop that found nothing to end is done at once. */
+async function runEndAfterStop(
+  log: SessionLog,
+  sessionId: string,
+  after: number,
+  stopId: string,
+): Promise<void> {
+  const done = new AbortController();
+  let stopped = false;
+  let running = true;
+  for await (const entry of log.follow(sessionId, after, done.signal)) {
+    if (entry.type === "runStarted" || entry.type === "runResumed") running = true;
+    if (entry.type === "runFinished" || entry.type === "runFailed") running = false;
+    if (entry.type === "stopRequested" && entry.inboxId === stopId) stopped = true;
+    if (stopped && !running) break;
+  }
+  done.abort();
+}

@@ -1,0 +1,74 @@
+import type { Clock } from "../lib/clock.ts";
+import { newId } from "../lib/ids.ts";
+import { ENTRY_VERSION, type Entry, type NewEntry } from "../log/entry.ts";
+import { advance, type Draft, fold, type SessionState } from "../log/fold.ts";
+import type { SessionLog } from "../log/session-log.ts";
+import type { Lease } from "./queue.ts";
+
+/**
+ * The one writer of a session while its lease is held: stamps facts, advances the state at once, and lets the store make
+ * them durable behind it. Facts of one tick become one commit.
+ *
+ * Nothing outside may act on a fact before `durable()` has resolved; the loop waits for it before every effect.
+ */
+export interface SessionWriter {
+  readonly lease: Lease;
+  readonly state: SessionState;
+  append(...facts: readonly NewEntry[]): void;
+  /** Resolves when everything appended so far is on disk. Rejects when it could not be written; then the state is void. */
+  durable(): Promise<void>;
+  /** Aborted when a write failed: whoever works on the session must let go of it. */
+  readonly lost: AbortSignal;
+}
+
+/** Folds the session's path, or takes `known` where it is the state at the lease's head. */
+export async function openSessionWriter(
+  log: SessionLog,
+  lease: Lease,
+  clock: Clock,
+  known?: Draft,
+): Promise<SessionWriter & { readonly state: Draft }> {
+  const state = known?.headId === lease.headId ? known : (fold(await log.path(lease.sessionId)) as Draft);
+  return createSessionWriter(log, lease, clock, state);
+}
+
+function createSessionWriter(
+  log: SessionLog,
+  lease: Lease,
+  clock: Clock,
+  state: Draft,
+): SessionWriter & { readonly state: Draft } {
+  const lost = new AbortController();
+  let written: Promise<void> = Promise.resolve();
+
+  return {
+    lease,
+    state,
+    lost: lost.signal,
+    append(...facts) {
+      const fence = { head: state.headId, epoch: lease.epoch };
+      const entries = facts.map((fact) => {
+        const entry = stamp(fact, lease.sessionId, state, clock.now());
+        advance(state, entry);
+        return entry;
+      });
+      const stored = log.append(lease.sessionId, fence, entries);
+      written = Promise.all([written, stored]).then(() => {});
+      // `durable()` is where the failure is dealt with; this only stops work that is under way.
+      written.catch((error: unknown) => lost.abort(error));
+    },
+    durable: () => written,
+  };
+}
+
+function stamp(fact: NewEntry, sessionId: string, state: SessionState, at: number): Entry {
+  return {
+    ...fact,
+    id: newId("e", at),
+    sessionId,
+    parentId: state.headId,
+    seq: state.headSeq + 1,
+    at,
+    v: ENTRY_VERSION,
+  };
+}

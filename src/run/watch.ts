@@ -1,0 +1,87 @@
+import { createChannel } from "../lib/streams.ts";
+import type { SessionLog } from "../log/session-log.ts";
+import type { Delta, RunEvent } from "./events.ts";
+
+/** Carries deltas from the loops of this process to whoever watches here. */
+export interface DeltaBus {
+  publish(sessionId: string, delta: Delta): void;
+  subscribe(sessionId: string, listener: (delta: Delta) => void): Disposable;
+}
+
+export function createDeltaBus(): DeltaBus {
+  const listeners = new Map<string, Set<(delta: Delta) => void>>();
+  return {
+    publish(sessionId, delta) {
+      const here = listeners.get(sessionId);
+      if (here !== undefined) for (const listener of here) listener(delta);
+    },
+    subscribe(sessionId, listener) {
+      const here = listeners.get(sessionId) ?? new Set();
+      listeners.set(sessionId, here.add(listener));
+      return {
+        [Symbol.dispose]() {
+          here.delete(listener);
+          if (here.size === 0 && listeners.get(sessionId) === here) listeners.delete(sessionId);
+        },
+      };
+    },
+  };
+}
+
+/** A reader that is this far behind gets no more deltas until it has caught up; entries always reach it. */
+const MAX_UNREAD = 10_000;
+
+/**
+ * The one stream of a session that every protocol encodes: entries from the log, each exactly once and in order, with the
+ * deltas of this process between them. Subscribes when it is called; ends when the signal is aborted.
+ */
+export function watchSession(
+  log: SessionLog,
+  bus: DeltaBus,
+  sessionId: string,
+  options: { readonly after: number; readonly signal: AbortSignal },
+): AsyncIterable<RunEvent> {
+  const ended = new AbortController();
+  const signal = AbortSignal.any([options.signal, ended.signal]);
+  const channel = createChannel<RunEvent>(signal);
+  const subscription = bus.subscribe(sessionId, (delta) => {
+    if (channel.size < MAX_UNREAD) channel.push(delta);
+  });
+  signal.addEventListener("abort", () => subscription[Symbol.dispose](), { once: true });
+  pump(log.follow(sessionId, options.after, signal), channel);
+
+  return (async function* () {
+    try {
+      yield* channel;
+    } finally {
+      ended.abort();
+    }
+  })();
+}
+
+async function pump(
+  entries: ReturnType<SessionLog["follow"]>,
+  channel: { push(event: RunEvent): void; close(): void; fail(error: unknown): void },
+): Promise<void> {
+  try {
+    for await (const entry of entries) channel.push({ type: "entry", entry });
+    channel.close();
+  } catch (error) {
+    channel.fail(error);
+  }
+}
+
+/** As `watchSession`, up to and including the end of the run that answers the message. */
+export async function* untilAnswered(
+  events: AsyncIterable<RunEvent>,
+  messageId: string,
+): AsyncGenerator<RunEvent> {
+  let taken = false;
+  for await (const event of events) {
+    yield event;
+    if (event.type !== "entry") continue;
+    const { entry } = event;
+    if (entry.type === "userMessage" && entry.inboxId === messageId) taken = true;
+    if (taken && (entry.type === "runFinished" || entry.type === "runFailed")) return;
+  }
+}

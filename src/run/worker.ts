@@ -1,0 +1,207 @@
+import type { AgentRegistry } from "../agents/registry.ts";
+import { errorMessage, isAppError } from "../lib/errors.ts";
+import { createLru } from "../lib/lru.ts";
+import type { Draft } from "../log/fold.ts";
+import type { SessionLog } from "../log/session-log.ts";
+import type { Delta } from "./events.ts";
+import { createInbox } from "./inbox.ts";
+import { type LoopPorts, runLoop } from "./loop.ts";
+import type { Lease, RunQueue } from "./queue.ts";
+import { openSessionWriter, type SessionWriter } from "./session-writer.ts";
+
+/**
+ * Gives every session that has work to one loop in one process: claims its lease, runs it, gives the lease back. After a
+ * crash the same path takes up what was left behind.
+ */
+export interface Worker extends AsyncDisposable {
+  /** Takes up whatever is runnable now, and from now on. */
+  start(): void;
+  /** Resolves when no session is being worked on by this process. */
+  idle(): Promise<void>;
+}
+
+export interface WorkerOptions {
+  readonly log: SessionLog & RunQueue;
+  readonly nodeId: string;
+  readonly agents: AgentRegistry;
+  readonly ports: Omit<LoopPorts, "emit">;
+  readonly emit: (sessionId: string, delta: Delta) => void;
+  /** Called when a session is idle again. */
+  readonly onIdle?: (sessionId: string) => void;
+  /** Work on this session only. Default: on all. */
+  readonly only?: string;
+  /** Sessions at once. Default 1,000. */
+  readonly concurrency?: number;
+  /** How long closing waits for steps under way to end before it lets go of them. Milliseconds, default 5,000. */
+  readonly graceMs?: number;
+  /** For what nobody waits for: a session that cannot be worked on. Default: standard error. */
+  readonly report?: (message: string) => void;
+}
+
+/** How often sessions that a dead node left behind are looked for. */
+const SWEEP_MS = 1_000;
+/** A session whose log could not be written is tried again after this. */
+const STALL_MS = 3_000;
+/** States kept of sessions that went idle, so that their next message need not fold the log again. */
+const KNOWN_STATES = 256;
+
+interface Active {
+  /** Set when the session was woken while it is worked on. */
+  woken: boolean;
+  poke(): void;
+  readonly abandon: AbortController;
+  readonly done: Promise<void>;
+}
+
+export function createWorker(options: WorkerOptions): Worker {
+  const { log, agents, ports, only } = options;
+  const report = options.report ?? ((message) => process.stderr.write(`holdfast: ${message}\n`));
+  const concurrency = options.concurrency ?? 1_000;
+  const active = new Map<string, Active>();
+  const stalledUntil = new Map<string, number>();
+  const known = createLru<string, Draft>(KNOWN_STATES);
+  const closing = new AbortController();
+  let listener: Disposable | undefined;
+  let sweeper: NodeJS.Timeout | undefined;
+
+  function wake(sessionId: string): void {
+    if (closing.signal.aborted || (only !== undefined && only !== sessionId)) return;
+    const running = active.get(sessionId);
+    if (running !== undefined) {
+      running.woken = true;
+      running.poke();
+    } else if (active.size < concurrency && !isStalled(sessionId)) {
+      take(sessionId);
+    }
+  }
+
+  function isStalled(sessionId: string): boolean {
+    const until = stalledUntil.get(sessionId);
+    if (until === undefined) return false;
+    if (ports.clock.monotonic() < until) return true;
+    stalledUntil.delete(sessionId);
+    return false;
+  }
+
+  function take(sessionId: string): void {
+    const abandon = new AbortController();
+    const entry: Active = { woken: false, poke: () => {}, abandon, done: Promise.resolve() };
+    const done = workOn(sessionId, entry)
+      .catch((error: unknown) => stall(sessionId, error))
+      .finally(() => {
+        active.delete(sessionId);
+        if (entry.woken) wake(sessionId);
+      });
+    active.set(sessionId, Object.assign(entry, { done }));
+  }
+
+  async function workOn(sessionId: string, entry: Active): Promise<void> {
+    const lease = await log.claim(sessionId);
+    if (lease === undefined) return;
+    try {
+      await workWithLease(lease, entry);
+    } finally {
+      // A lease that was lost is not ours to give back, which the store knows; one that cannot be given back now (a full
+      // disk) stays ours, and the next try finds it.
+      await log.release(lease).catch(() => {});
+    }
+    if (!entry.woken) options.onIdle?.(sessionId);
+  }
+
+  async function workWithLease(lease: Lease, entry: Active): Promise<void> {
+    const { sessionId } = lease;
+    const writer = await openSessionWriter(log, lease, ports.clock, known.take(sessionId));
+    const agent = agents.get(writer.state.agent ?? "");
+    const inbox = createInbox(log, writer);
+    const stops = createStops(writer);
+    const abandoned = AbortSignal.any([entry.abandon.signal, writer.lost]);
+    const takeInbox = async () => {
+      entry.woken = false;
+      if (await inbox.take()) stops.stop();
+    };
+
+    let pokes = Promise.resolve();
+    entry.poke = () => {
+      pokes = pokes.then(takeInbox).catch((error: unknown) => entry.abandon.abort(error));
+    };
+    const { run } = writer.state;
+    if (run !== null) {
+      writer.append({ type: "runResumed", runId: run.id, nodeId: options.nodeId, epoch: lease.epoch });
+    }
+    await takeInbox();
+    const sessionPorts = { ...ports, emit: (delta: Delta) => options.emit(sessionId, delta) };
+    const control = {
+      stopSignal: stops.signal,
+      abandoned,
+      draining: () => closing.signal.aborted,
+    };
+    do {
+      await runLoop(writer, agent, sessionPorts, control);
+      await pokes;
+    } while (!abandoned.aborted && !closing.signal.aborted && writer.state.unanswered !== null);
+    entry.poke = () => {};
+    await writer.durable();
+    if (!abandoned.aborted) known.put(sessionId, writer.state);
+  }
+
+  function stall(sessionId: string, error: unknown): void {
+    if (closing.signal.aborted) return;
+    known.take(sessionId);
+    if (isAppError(error, "fenced") || isAppError(error, "stale_head")) return;
+    stalledUntil.set(sessionId, ports.clock.monotonic() + STALL_MS);
+    const message = `session ${sessionId} waits and is tried again in ${STALL_MS / 1_000} s: ${errorMessage(error)}`;
+    report(message);
+    options.emit(sessionId, { type: "notice", code: isAppError(error) ? error.code : "internal", message });
+    setTimeout(() => wake(sessionId), STALL_MS).unref();
+  }
+
+  async function sweep(): Promise<void> {
+    for (const sessionId of await log.runnable(concurrency)) wake(sessionId);
+  }
+
+  function sweepAndSchedule(): void {
+    sweep()
+      .catch((error: unknown) => report(`looking for work failed: ${errorMessage(error)}`))
+      .finally(() => {
+        if (closing.signal.aborted) return;
+        sweeper = setTimeout(sweepAndSchedule, SWEEP_MS);
+        sweeper.unref();
+      });
+  }
+
+  return {
+    start() {
+      listener = log.onWake(wake);
+      sweepAndSchedule();
+    },
+    async idle() {
+      while (active.size > 0) await Promise.all([...active.values()].map((entry) => entry.done));
+    },
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      listener?.[Symbol.dispose]();
+      clearTimeout(sweeper);
+      const letGo = setTimeout(() => abandonAll(active), options.graceMs ?? 5_000);
+      await Promise.all([...active.values()].map((entry) => entry.done));
+      clearTimeout(letGo);
+    },
+  };
+}
+
+function abandonAll(active: ReadonlyMap<string, Active>): void {
+  for (const entry of active.values()) entry.abandon.abort();
+}
+
+/** One signal for each stretch of work between two stops. */
+function createStops(writer: SessionWriter): { signal(): AbortSignal; stop(): void } {
+  let current = new AbortController();
+  return {
+    signal() {
+      const { run } = writer.state;
+      if (current.signal.aborted && run !== null && !run.stopRequested) current = new AbortController();
+      if (run?.stopRequested) current.abort();
+      return current.signal;
+    },
+    stop: () => current.abort(),
+  };
+}

@@ -1,0 +1,89 @@
+import { cp, mkdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { newId, sha256 } from "../lib/ids.ts";
+import type { Sandbox, SandboxDriver, SandboxKind, SandboxLimits } from "./sandbox.ts";
+
+/** The sandboxes of this process: at most one for each session, opened at the first use and shared by all of them. */
+export interface SandboxPool extends AsyncDisposable {
+  open(sessionId: string, wanted: SandboxWish): Promise<Sandbox>;
+  /** Disconnects from a session's sandbox if nothing uses it; what runs in it goes on. */
+  release(sessionId: string): Promise<void>;
+  /** The host's directory of a session's workspace; it exists once the sandbox has been opened. */
+  workspacePath(sessionId: string): string;
+}
+
+/** The part of an agent that its sandbox depends on. */
+export interface SandboxWish {
+  readonly sandbox: { readonly isolation: "auto" | SandboxKind; readonly limits: SandboxLimits };
+  readonly workspaceTemplate: string | null;
+}
+
+/** Chooses the driver; called once for each isolation that is asked for. @throws AppError `unavailable` */
+export type DriverChoice = (isolation: "auto" | SandboxKind) => Promise<SandboxDriver>;
+
+export function createSandboxPool(dataDir: string, choose: DriverChoice): SandboxPool {
+  const open = new Map<string, Promise<Sandbox>>();
+
+  async function start(sessionId: string, { sandbox, workspaceTemplate }: SandboxWish): Promise<Sandbox> {
+    const driver = await choose(sandbox.isolation);
+    const workspace = workspacePath(sessionId);
+    await prepareWorkspace(workspace, workspaceTemplate);
+    const stateDir = join(dataDir, "sandboxes", directoryName(sessionId));
+    await mkdir(stateDir, { recursive: true, mode: 0o700 });
+    return driver.open({ sessionId, workspace, stateDir, limits: sandbox.limits });
+  }
+
+  function workspacePath(sessionId: string): string {
+    return join(dataDir, "workspaces", directoryName(sessionId));
+  }
+
+  return {
+    workspacePath,
+    open(sessionId, wanted) {
+      const known = open.get(sessionId);
+      if (known !== undefined) return known;
+      const started = start(sessionId, wanted);
+      open.set(sessionId, started);
+      // The next call tries again, with a message of its own.
+      started.catch(() => open.delete(sessionId));
+      return started;
+    },
+    async release(sessionId) {
+      const sandbox = open.get(sessionId);
+      open.delete(sessionId);
+      await (await sandbox)?.[Symbol.asyncDispose]();
+    },
+    async [Symbol.asyncDispose]() {
+      const sandboxes = [...open.values()];
+      open.clear();
+      await Promise.allSettled(sandboxes.map(async (sandbox) => (await sandbox)[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+/** Session ids may be 256 characters and differ only in case; directory names may not. */
+function directoryName(sessionId: string): string {
+  const readable = sessionId.replaceAll(/[^A-Za-z0-9_-]/g, "-").slice(0, 40);
+  return /^s_[0-9a-z]{26}$/.test(sessionId) ? sessionId : `${readable}-${sha256(sessionId, 12)}`;
+}
+
+/** The workspace appears whole or not at all: a crash while the template is being copied leaves only a directory that nobody uses. */
+async function prepareWorkspace(workspace: string, template: string | null): Promise<void> {
+  if (await exists(workspace)) return;
+  const draft = `${workspace}.${newId("draft")}`;
+  await mkdir(draft, { recursive: true, mode: 0o700 });
+  if (template !== null) await cp(template, draft, { recursive: true });
+  try {
+    await rename(draft, workspace);
+  } catch (error) {
+    await rm(draft, { recursive: true, force: true });
+    if (!(await exists(workspace))) throw error;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
