@@ -1,0 +1,69 @@
+import { addUsage, noUsage, type Usage } from "./content.ts";
+import type { Entry } from "./entry.ts";
+
+/**
+ * What an append changes in its session's summary (`SessionRecord`). Stores apply it together with the entries, so that
+ * lists and dashboards need not fold logs.
+ */
+export interface SessionPatch {
+  /** Undefined when the entries neither begin nor end a run. */
+  readonly status: "running" | "idle" | undefined;
+  /** Undefined when no run ended. */
+  readonly lastRunEnd: string | undefined;
+  readonly updatedAt: number;
+  /** These four are to be added to the session's sums. */
+  readonly turns: number;
+  readonly usage: Usage;
+  readonly costUsd: number;
+  readonly unpricedCalls: number;
+  /** The inbox items that these entries move into the log. */
+  readonly consumed: readonly string[];
+}
+
+/** @pure */
+export function sessionPatch(entries: readonly Entry[]): SessionPatch {
+  let status: SessionPatch["status"];
+  let lastRunEnd: string | undefined;
+  let updatedAt = 0;
+  let turns = 0;
+  let usage = noUsage;
+  let costUsd = 0;
+  let unpricedCalls = 0;
+  const consumed: string[] = [];
+
+  for (const entry of entries) {
+    updatedAt = Math.max(updatedAt, entry.at);
+    switch (entry.type) {
+      case "runStarted":
+      case "runResumed":
+        status = "running";
+        break;
+      case "runFinished":
+        status = "idle";
+        lastRunEnd = entry.reason;
+        break;
+      case "runFailed":
+        status = "idle";
+        lastRunEnd = "failed";
+        break;
+      case "modelCalled":
+        if (entry.attempt === 1) turns += 1;
+        break;
+      case "assistantMessage":
+        usage = addUsage(usage, entry.usage);
+        if (entry.costUsd === null) unpricedCalls += 1;
+        else costUsd += entry.costUsd;
+        break;
+      case "userMessage":
+      case "stopRequested":
+        consumed.push(entry.inboxId);
+        break;
+      case "sessionCreated":
+      case "modelFailed":
+      case "toolStarted":
+      case "toolFinished":
+        break;
+    }
+  }
+  return { status, lastRunEnd, updatedAt, turns, usage, costUsd, unpricedCalls, consumed };
+}

@@ -1,0 +1,58 @@
+import {
+  DatabaseSync,
+  type SQLInputValue,
+  type SqliteConnection,
+  type StatementSync,
+} from "../../lib/sqlite.ts";
+import { translate } from "./errors.ts";
+
+export type Value = SQLInputValue;
+
+/** A connection with its prepared statements. Statements are prepared at first use and kept: there are few. */
+export interface Database extends Disposable {
+  readonly path: string;
+  exec(sql: string): void;
+  /** The number of changed rows. */
+  run(sql: string, ...values: readonly Value[]): number;
+  get<Row>(sql: string, ...values: readonly Value[]): Row | undefined;
+  all<Row>(sql: string, ...values: readonly Value[]): readonly Row[];
+}
+
+/** How long SQLite itself waits for another process's write, on this thread. Longer waits are `commits.ts`'s. */
+const BUSY_TIMEOUT_MS = 100;
+
+export function openDatabase(path: string): Database {
+  const connection = connect(path);
+  const statements = new Map<string, StatementSync>();
+  const prepared = (sql: string): StatementSync => {
+    let statement = statements.get(sql);
+    if (statement === undefined) {
+      statement = connection.prepare(sql);
+      statements.set(sql, statement);
+    }
+    return statement;
+  };
+  return {
+    path,
+    exec: (sql) => connection.exec(sql),
+    run: (sql, ...values) => Number(prepared(sql).run(...values).changes),
+    get: <Row>(sql: string, ...values: readonly Value[]) => prepared(sql).get(...values) as Row | undefined,
+    all: <Row>(sql: string, ...values: readonly Value[]) => prepared(sql).all(...values) as Row[],
+    [Symbol.dispose]: () => connection.close(),
+  };
+}
+
+function connect(path: string): SqliteConnection {
+  try {
+    const connection = new DatabaseSync(path);
+    connection.exec(`
+      PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
+      PRAGMA synchronous = FULL;
+      PRAGMA foreign_keys = ON;
+      PRAGMA journal_size_limit = 67108864;
+    `);
+    return connection;
+  } catch (error) {
+    throw translate(error, path);
+  }
+}

@@ -1,0 +1,147 @@
+import { AppError } from "../../lib/errors.ts";
+import type { Database } from "./database.ts";
+
+/** Marks the file as ours: "HOLD". */
+const APPLICATION_ID = 0x484f4c44;
+
+/**
+ * Numbered from 1, applied in order, never edited after a release: a change of the schema is a new entry at the end. Each
+ * must leave the tables usable for the release before it, which may still be running on the same file.
+ *
+ * Plain rowid tables on purpose: WITHOUT ROWID writes about three times as much per entry. `key` columns are the rowids.
+ */
+const migrations: readonly string[] = [
+  `
+  CREATE TABLE node (
+    id TEXT PRIMARY KEY,
+    lock TEXT,                      -- name of its lock file in "<database>-nodes"; see nodes.ts
+    pid INTEGER NOT NULL,           -- for people only
+    started_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL     -- its leases count until then
+  ) STRICT;
+
+  CREATE TABLE session (
+    key INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    agent TEXT NOT NULL,
+    title TEXT,
+    create_key TEXT UNIQUE,
+    fingerprint TEXT,
+    status TEXT NOT NULL,
+    last_run_end TEXT,
+    head_id TEXT,
+    head_seq INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    turns INTEGER NOT NULL DEFAULT 0,
+    usage_input INTEGER NOT NULL DEFAULT 0,
+    usage_cache_read INTEGER NOT NULL DEFAULT 0,
+    usage_cache_write INTEGER NOT NULL DEFAULT 0,
+    usage_output INTEGER NOT NULL DEFAULT 0,
+    usage_reasoning INTEGER NOT NULL DEFAULT 0,
+    cost_usd REAL NOT NULL DEFAULT 0,
+    unpriced_calls INTEGER NOT NULL DEFAULT 0,
+    owner TEXT REFERENCES node (id) ON DELETE SET NULL,
+    epoch INTEGER NOT NULL DEFAULT 0,
+    work_since INTEGER,             -- when it last went from idle to having work; null while idle
+    forked_key INTEGER REFERENCES session (key),  -- history up to forked_seq is that session's
+    forked_entry TEXT,
+    forked_seq INTEGER
+  ) STRICT;
+  CREATE INDEX session_updated ON session (updated_at);
+  CREATE INDEX session_work ON session (work_since) WHERE work_since IS NOT NULL;
+  CREATE INDEX session_owner ON session (owner) WHERE owner IS NOT NULL;
+  CREATE INDEX session_forked ON session (forked_key) WHERE forked_key IS NOT NULL;
+
+  CREATE TABLE entry (
+    key INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL REFERENCES session (key) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    parent_id TEXT,
+    at INTEGER NOT NULL,
+    v INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    finished_call TEXT,             -- the callId of a toolFinished
+    body TEXT,                      -- JSON of the fact without its type; or
+    blob TEXT                       -- the hash under which it is in "blob"
+  ) STRICT;
+  CREATE UNIQUE INDEX entry_position ON entry (session, seq);
+  CREATE UNIQUE INDEX entry_one_result ON entry (session, finished_call) WHERE finished_call IS NOT NULL;
+  CREATE INDEX entry_blob ON entry (session, blob) WHERE blob IS NOT NULL;
+
+  -- AUTOINCREMENT, because watchers in other processes look for keys above the last one that they saw.
+  CREATE TABLE inbox (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    session INTEGER NOT NULL REFERENCES session (key) ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    caller_key TEXT,
+    fingerprint TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    moved_seq INTEGER,              -- the entry that it became; then body and blob are null
+    body TEXT,
+    blob TEXT
+  ) STRICT;
+  CREATE INDEX inbox_waiting ON inbox (session, key) WHERE moved_seq IS NULL;
+  CREATE UNIQUE INDEX inbox_once ON inbox (session, caller_key) WHERE caller_key IS NOT NULL;
+
+  -- Large bodies by content. Per session, so that erasing a session erases what it said.
+  CREATE TABLE blob (
+    session INTEGER NOT NULL REFERENCES session (key) ON DELETE CASCADE,
+    hash TEXT NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (session, hash)
+  ) STRICT;
+  `,
+];
+
+/**
+ * Makes sure that the file is ours, then brings its schema up to date.
+ * @throws AppError `unsupported` for a file of a newer release or of another program, which is left as it was.
+ */
+export function migrate(database: Database, now: number): void {
+  versionOf(database);
+  database.exec("PRAGMA journal_mode = WAL");
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    let version = versionOf(database);
+    if (version === undefined) {
+      version = 0;
+      database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+      database.exec(
+        "CREATE TABLE migration (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT",
+      );
+    }
+    for (const sql of migrations.slice(version)) {
+      version += 1;
+      // First, so that of two processes that start at once only one goes on.
+      database.exec(`INSERT INTO migration (version, applied_at) VALUES (${version}, ${now})`);
+      database.exec(sql);
+    }
+    database.exec("COMMIT");
+  } catch (error) {
+    database.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+/** Undefined for an empty file. */
+function versionOf(database: Database): number | undefined {
+  const tables = database.get<{ n: number }>("SELECT count(*) AS n FROM sqlite_schema")?.n;
+  if (tables === 0) return undefined;
+  const application = database.get<{ application_id: number }>("PRAGMA application_id")?.application_id;
+  if (application !== APPLICATION_ID) {
+    throw new AppError("unsupported", `${database.path} is the database of another program.`, {
+      hint: "Name another file; a new database is created when the file does not exist.",
+    });
+  }
+  const version = database.get<{ v: number | null }>("SELECT max(version) AS v FROM migration")?.v ?? 0;
+  if (version > migrations.length) {
+    throw new AppError(
+      "unsupported",
+      `The database ${database.path} was written by a newer release (schema ${version}; this release knows ${migrations.length}).`,
+      { hint: "Install that release or a later one. This one has changed nothing." },
+    );
+  }
+  return version;
+}

@@ -1,0 +1,71 @@
+import type { Lease, RunQueue } from "../../run/queue.ts";
+import { insertInboxItem, readInbox } from "./inbox.ts";
+import { knownSession, type Parts, sessionRow } from "./log.ts";
+
+export function createRunQueue(parts: Parts): RunQueue {
+  const { database, commits, changes, nodes, clock } = parts;
+  return {
+    async enqueue(sessionId, command, key) {
+      const result = await commits.run(() =>
+        insertInboxItem(database, knownSession(database, sessionId).key, command, { key, at: clock.now() }),
+      );
+      if (!result.duplicate) changes.woke(sessionId);
+      return result;
+    },
+
+    inbox: async (sessionId) => readInbox(database, knownSession(database, sessionId).key),
+
+    async claim(sessionId) {
+      const holder = knownSession(database, sessionId).owner;
+      if (holder !== null && holder !== nodes.nodeId) await nodes.buryDead();
+      return commits.run(() => takeLease(parts, sessionId));
+    },
+
+    async release(lease) {
+      const released = await commits.run(() =>
+        database.run(
+          "UPDATE session SET owner = NULL WHERE id = ? AND owner = ? AND epoch = ?",
+          lease.sessionId,
+          lease.nodeId,
+          lease.epoch,
+        ),
+      );
+      // What arrived between the holder's last look at the inbox and now.
+      const row = released === 0 ? undefined : sessionRow(database, lease.sessionId);
+      if (row?.status === "queued") changes.woke(lease.sessionId);
+    },
+
+    async runnable(limit) {
+      await nodes.buryDead();
+      return database
+        .all<{ id: string }>(
+          `SELECT session.id FROM session LEFT JOIN node ON node.id = session.owner
+           WHERE work_since IS NOT NULL AND (owner IS NULL OR node.expires_at <= ?)
+           ORDER BY work_since LIMIT ?`,
+          clock.now(),
+          limit,
+        )
+        .map((row) => row.id);
+    },
+
+    onWake: (listener) => changes.onWake(listener),
+  };
+}
+
+function takeLease({ database, nodes, clock }: Parts, sessionId: string): Lease | undefined {
+  const { nodeId } = nodes;
+  nodes.keepAlive();
+  const row = knownSession(database, sessionId);
+  const lease = { sessionId, nodeId, headId: row.head_id, headSeq: row.head_seq };
+  if (row.owner === nodeId) return { ...lease, epoch: row.epoch };
+  if (row.owner !== null) {
+    const holder = database.get<{ expires_at: number }>(
+      "SELECT expires_at FROM node WHERE id = ?",
+      row.owner,
+    );
+    if (holder !== undefined && holder.expires_at > clock.now()) return undefined;
+  }
+  const epoch = row.epoch + 1;
+  database.run("UPDATE session SET owner = ?, epoch = ? WHERE key = ?", nodeId, epoch, row.key);
+  return { ...lease, epoch };
+}

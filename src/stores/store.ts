@@ -1,0 +1,11 @@
+import type { SessionLog } from "../log/session-log.ts";
+import type { RunQueue } from "../run/queue.ts";
+
+/**
+ * Everything durable about sessions, in one database. Opening it makes this process a node: it may hold leases until it is
+ * disposed of. Disposing waits for writes that are under way, then gives all leases back.
+ */
+export interface Store extends SessionLog, RunQueue, AsyncDisposable {
+  /** Unique among the processes that are connected to the database. */
+  readonly nodeId: string;
+}
