@@ -36,7 +36,7 @@ function explainIssue(issue: Issue, root: unknown, schema: SchemaNode): readonly
     case "too_big":
       return [{ path, message: `expected at most ${issue.maximum}, got ${show(found)}` }];
     default:
-      return [{ path, message: `${issue.message}, got ${show(found)}`, ...example(schema, path) }];
+      return [{ path, message: issue.message + gotInstead(found), ...example(schema, path) }];
   }
 }
 
@@ -75,7 +75,8 @@ function unknownField(parent: JsonPath, key: string, schema: SchemaNode): FieldC
 
 function notOneOf(values: readonly unknown[], found: unknown): { message: string; hint?: string } {
   const known = values.map(String);
-  const message = `expected ${values.map((value) => JSON.stringify(value)).join(", ")}, got ${show(found)}`;
+  const expected = values.map((value) => JSON.stringify(value)).join(", ");
+  const message = `expected ${known.length > 1 ? "one of " : ""}${expected}${gotInstead(found)}`;
   const near = typeof found === "string" && known.length > 1 ? nearest(found, known) : undefined;
   return near === undefined ? { message } : { message, hint: `Did you mean "${near}"?` };
 }
@@ -119,6 +120,10 @@ function typeName(expected: string): string {
   return typeNames[expected] ?? expected;
 }
 
+function gotInstead(found: unknown): string {
+  return found === undefined ? "" : `, got ${show(found)}`;
+}
+
 /** A value as a person would name it: `the text "ten"`, `the number 3`, `a list`. */
 function show(value: unknown): string {
   if (typeof value === "string") return `the text ${shorten(JSON.stringify(value))}`;
@@ -132,7 +137,7 @@ function shorten(text: string): string {
 }
 
 function example(schema: SchemaNode, path: JsonPath): { hint?: string } {
-  for (const { examples, default: usual } of nodesAt(schema, path)) {
+  for (const { examples, default: usual } of nodesAt(schema, path).flatMap(forms)) {
     const [first] = Array.isArray(examples) ? examples : [usual];
     if (first !== undefined && first !== "" && !isRecord(first)) {
       return { hint: `Example: ${JSON.stringify(first)}` };

@@ -96,7 +96,7 @@ function adjustTool(tool: Tool, reference: FunctionToolReference): LoadedTool {
     return {
       ok: false,
       field: "module",
-      message: `the tool's name "${tool.name}" is not a name of a tool`,
+      message: `"${tool.name}" cannot be the name of a tool`,
       hint,
     };
   }

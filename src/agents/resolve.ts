@@ -100,7 +100,7 @@ async function resolveTools(
     const { tool } = result;
     const owner = owners.get(tool.name);
     if (owner !== undefined) {
-      report(["tools", index, "module"], `its tool has the name "${tool.name}", which ${owner} has already`);
+      report(["tools", index, "module"], `the name "${tool.name}" of its tool is taken by ${owner}`);
     }
     owners.set(tool.name, `the tool of tools[${index}]`);
     byName.set(tool.name, tool);
