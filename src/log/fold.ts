@@ -12,6 +12,7 @@ import type {
   ToolStarted,
   UserMessage,
 } from "./entry.ts";
+import type { SessionStatus } from "./session-log.ts";
 
 /**
  * What a session's log adds up to. A pure function of the path from the root to the head: `fold(entries)` is the whole
@@ -87,6 +88,12 @@ export function fold(entries: Iterable<Entry>): SessionState {
   const state = emptyState();
   for (const entry of entries) advance(state, entry);
   return state;
+}
+
+/** Whether somebody has to work on the session, as its log alone tells. */
+export function statusOf(state: SessionState): SessionStatus {
+  if (state.run !== null) return "running";
+  return state.unanswered === null ? "idle" : "queued";
 }
 
 export function emptyState(): Draft {

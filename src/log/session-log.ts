@@ -24,10 +24,12 @@ export interface SessionLog {
   /**
    * Appends entries that follow `fence.head`. Resolves when they would survive a power cut, in the order of the calls.
    * Several appends of one session may be under way at once: each names the last entry of the one before it.
+   * `status` is what the session is after these entries, by the writer's fold; stored with them, so that no crash can leave
+   * a session with unanswered messages that nobody takes up. Default: what the entries alone tell.
    * @throws AppError `stale_head` when the session stands elsewhere, `fenced` when the lease is held by somebody else,
    * `no_space` when the disk is full. Then nothing of this append is stored.
    */
-  append(sessionId: string, fence: Fence, entries: readonly Entry[]): Promise<void>;
+  append(sessionId: string, fence: Fence, entries: readonly Entry[], status?: SessionStatus): Promise<void>;
 
   /** The entries from the root to `head` (default: the session's head), across forks. */
   path(sessionId: string, head?: string): Promise<readonly Entry[]>;

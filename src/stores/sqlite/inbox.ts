@@ -1,6 +1,7 @@
 import { AppError } from "../../lib/errors.ts";
 import { newId, sha256 } from "../../lib/ids.ts";
 import { canonicalJson } from "../../lib/json.ts";
+import type { SessionStatus } from "../../log/session-log.ts";
 import type { Command, InboxItem } from "../../run/queue.ts";
 import { dropBlob, loadBody, storeBody } from "./bodies.ts";
 import { Undo } from "./commits.ts";
@@ -68,16 +69,22 @@ export function moveInboxItem(database: Database, session: number, id: string, s
   if (row.blob !== null) dropBlob(database, session, row.blob);
 }
 
-/** Brings the status of a session in line with its inbox. A session is running until its log says otherwise. */
-export function refreshStatus(database: Database, session: number, at: number): void {
+/**
+ * Brings the status of a session in line with its log (`ofLog`, where the writer knows it) and its inbox. A session is
+ * running until its log says otherwise.
+ */
+export function refreshStatus(database: Database, session: number, at: number, ofLog?: SessionStatus): void {
   database.run(
     `UPDATE session SET
-       status = CASE WHEN status = 'running' THEN 'running' WHEN waiting THEN 'queued' ELSE 'idle' END,
-       work_since = CASE WHEN status = 'running' OR waiting THEN coalesce(work_since, ?2) END,
+       status = CASE WHEN of_log = 'running' THEN 'running' WHEN waiting OR ?3 = 'queued' THEN 'queued' ELSE 'idle' END,
+       work_since = CASE WHEN of_log = 'running' OR waiting OR ?3 = 'queued' THEN coalesce(work_since, ?2) END,
        updated_at = max(updated_at, ?2)
-     FROM (SELECT EXISTS (SELECT 1 FROM inbox WHERE session = ?1 AND moved_seq IS NULL) AS waiting)
-     WHERE key = ?1`,
+     FROM (SELECT coalesce(?3, status) AS of_log,
+             EXISTS (SELECT 1 FROM inbox WHERE session = ?1 AND moved_seq IS NULL) AS waiting
+           FROM session WHERE key = ?1) AS fresh
+     WHERE session.key = ?1`,
     session,
     at,
+    ofLog ?? null,
   );
 }

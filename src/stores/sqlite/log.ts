@@ -3,7 +3,14 @@ import type { Clock } from "../../lib/clock.ts";
 import { AppError } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
 import { ENTRY_VERSION, type Entry } from "../../log/entry.ts";
-import type { Fence, NewSession, SessionFilter, SessionLog, SessionRecord } from "../../log/session-log.ts";
+import type {
+  Fence,
+  NewSession,
+  SessionFilter,
+  SessionLog,
+  SessionRecord,
+  SessionStatus,
+} from "../../log/session-log.ts";
 import { type SessionPatch, sessionPatch } from "../../log/session-patch.ts";
 import type { Changes } from "./changes.ts";
 import { type Commits, Undo } from "./commits.ts";
@@ -40,10 +47,10 @@ export function createSessionLog(parts: Parts): SessionLog {
 
     sessions: async (filter = {}) => listSessions(database, filter),
 
-    async append(sessionId, fence, entries) {
+    async append(sessionId, fence, entries, status) {
       if (entries.length === 0) return;
       checkChain(sessionId, fence, entries);
-      await commits.run(() => appendEntries(parts, sessionId, fence, entries));
+      await commits.run(() => appendEntries(parts, sessionId, fence, { entries, status }));
       changes.appended(sessionId);
     },
 
@@ -165,7 +172,12 @@ function checkChain(sessionId: string, fence: Fence, entries: readonly Entry[]):
   }
 }
 
-function appendEntries(parts: Parts, sessionId: string, fence: Fence, entries: readonly Entry[]): void {
+function appendEntries(
+  parts: Parts,
+  sessionId: string,
+  fence: Fence,
+  { entries, status }: { readonly entries: readonly Entry[]; readonly status: SessionStatus | undefined },
+): void {
   const { database, nodes } = parts;
   nodes.keepAlive();
   const patch = sessionPatch(entries);
@@ -186,7 +198,9 @@ function appendEntries(parts: Parts, sessionId: string, fence: Fence, entries: r
       }),
     );
   }
-  if (patch.status !== undefined || patch.consumed.length > 0) refreshStatus(database, key, patch.updatedAt);
+  if (status !== undefined || patch.status !== undefined || patch.consumed.length > 0) {
+    refreshStatus(database, key, patch.updatedAt, status);
+  }
 }
 
 /** The fence and the summary in one statement. Undefined when the fence does not hold. */
@@ -276,11 +290,11 @@ async function* follow(
   after: number,
   signal: AbortSignal,
 ): AsyncGenerator<Entry, void> {
-  const ended = AbortSignal.any([signal, closed]);
+  const ended = () => signal.aborted || closed.aborted;
   let cursor = after;
   // Watching begins before the first read, so that nothing falls between the two.
   using watch = changes.watch(sessionId);
-  while (!ended.aborted) {
+  while (!ended()) {
     const page = readSegments(
       database,
       segmentsOf(database, knownSession(database, sessionId)),
@@ -289,10 +303,10 @@ async function* follow(
     );
     for (const entry of page) {
       yield entry;
-      if (ended.aborted) return;
+      if (ended()) return;
       cursor = entry.seq;
     }
-    if (page.length < PAGE) await watch.changed(ended);
+    if (page.length < PAGE) await watch.changed(signal);
   }
 }
 
