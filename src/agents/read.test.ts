@@ -87,7 +87,12 @@ test.each([
     'expected one of "auto", "process", "virtual", "none", got the text "proces"',
     'Did you mean "process"?',
   ],
-  ['"model": 5', "3:1 model", "expected text or an object, got the number 5"],
+  [
+    '"model": 5',
+    "3:1 model",
+    "expected text or an object, got the number 5",
+    'Example: "anthropic/claude-sonnet-4-6"',
+  ],
   [
     '"model": "claude"',
     "3:1 model",

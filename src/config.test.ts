@@ -1,0 +1,127 @@
+import { resolve } from "node:path";
+import { inspect } from "node:util";
+import { expect, test } from "vitest";
+import { dataDirOf, readConfig } from "./config.ts";
+import { isAppError } from "./lib/errors.ts";
+
+const token = "0123456789abcdef0123456789abcdef";
+
+test("an empty environment gives the defaults", () => {
+  const config = readConfig({}, {});
+  expect(config).toMatchObject({
+    dataDir: null,
+    listen: { host: "127.0.0.1", port: 8080 },
+    serverUrl: "http://127.0.0.1:8080",
+    models: { defaultModel: null, ollamaUrl: "http://127.0.0.1:11434/v1" },
+    warnings: [],
+  });
+  expect(config.bearerTokens()).toEqual([]);
+  expect(config.clientToken()).toBeUndefined();
+  expect(config.models.hasKey("anthropic")).toBe(false);
+});
+
+test("the command line is stronger than the environment", () => {
+  const env = { HOLDFAST_DATA_DIR: "/env", HOLDFAST_HOST: "10.0.0.1", HOLDFAST_PORT: "1" };
+  expect(readConfig({}, env)).toMatchObject({ dataDir: "/env", listen: { host: "10.0.0.1", port: 1 } });
+  expect(readConfig({ dataDir: "/flag", host: "::1", port: "2" }, env)).toMatchObject({
+    dataDir: "/flag",
+    listen: { host: "::1", port: 2 },
+    serverUrl: "http://[::1]:2",
+  });
+});
+
+test("blank is not set", () => {
+  expect(readConfig({}, { HOLDFAST_PORT: " ", ANTHROPIC_API_KEY: "" }).models.hasKey("anthropic")).toBe(
+    false,
+  );
+});
+
+test("sessions are kept beside the harness.json unless told otherwise", () => {
+  expect(dataDirOf({ dataDir: null }, "/a/harness.json")).toBe("/a/.holdfast");
+  expect(dataDirOf({ dataDir: "/d" }, "/a/harness.json")).toBe("/d");
+  expect(readConfig({ dataDir: "d" }, {}).dataDir).toBe(resolve("d"));
+});
+
+test.each([
+  ["0.0.0.0", "http://127.0.0.1:8080"],
+  ["::", "http://127.0.0.1:8080"],
+  ["box", "http://box:8080"],
+])("a client finds the server that listens on %s at %s", (host, url) => {
+  expect(readConfig({ host }, {}).serverUrl).toBe(url);
+});
+
+test.each([
+  ["127.0.0.1", "http://127.0.0.1:11434/v1"],
+  ["0.0.0.0", "http://127.0.0.1:11434/v1"],
+  ["box:80", "http://box/v1"],
+  ["box:1234", "http://box:1234/v1"],
+  ["http://box", "http://box/v1"],
+  ["https://box/ollama/", "https://box/ollama/v1"],
+  ["http://box:1/v1", "http://box:1/v1"],
+])("OLLAMA_HOST %s is the address %s", (value, url) => {
+  expect(readConfig({}, { OLLAMA_HOST: value }).models.ollamaUrl).toBe(url);
+});
+
+test.each([
+  ["anthropic", { ANTHROPIC_API_KEY: "k" }],
+  ["google", { GEMINI_API_KEY: "k" }],
+  ["google", { GOOGLE_GENERATIVE_AI_API_KEY: "k" }],
+  ["openai-compatible", { OPENAI_COMPATIBLE_API_KEY: " k\n" }],
+])("the key of %s is found in %j", (provider, env) => {
+  expect(readConfig({}, env).models.apiKey(provider)).toBe("k");
+});
+
+test("a key is looked up when it is used", () => {
+  const env: Record<string, string> = { OPENAI_API_KEY: "old" };
+  const { models } = readConfig({}, env);
+  env.OPENAI_API_KEY = "new";
+  expect(models.apiKey("openai")).toBe("new");
+});
+
+test("tokens come from both variables, without repetition", () => {
+  const other = token.toUpperCase();
+  const config = readConfig({}, { HOLDFAST_TOKEN: token, HOLDFAST_TOKENS: `${other}, ${token},` });
+  expect(config.bearerTokens()).toEqual([token, other]);
+  expect(config.clientToken()).toBe(token);
+});
+
+test("printing a configuration shows no secret", () => {
+  const config = readConfig({}, { HOLDFAST_TOKEN: token, ANTHROPIC_API_KEY: "sk-secret" });
+  expect(inspect(config, { depth: 9 }) + JSON.stringify(config)).not.toMatch(/sk-secret|0123456789abcdef/);
+});
+
+test("every wrong setting is told at once, without repeating a secret", () => {
+  const env = {
+    HOLDFAST_HOST: "http://x",
+    HOLDFAST_PORT: "80a",
+    HOLDFAST_URL: "localhost:80",
+    HOLDFAST_MODEL: "claude",
+    HOLDFAST_TOKEN: "hunter two",
+    OLLAMA_HOST: "ftp://x",
+  };
+  const error = catchError(() => readConfig({}, env));
+  expect(isAppError(error, "invalid_config") && error.message.split("\n")).toEqual([
+    'the host "http://x" is not a name or an address such as 127.0.0.1',
+    'the port "80a" is not a number from 0 to 65535',
+    'the server\'s address "localhost:80" does not start with "http://" or "https://"',
+    'OLLAMA_HOST "ftp://x" is not an address such as 127.0.0.1:11434',
+    'HOLDFAST_MODEL "claude" is not a model\'s id: expected "provider/name"',
+    "a token in HOLDFAST_TOKEN or HOLDFAST_TOKENS has fewer than 16 characters: make one with `openssl rand -hex 32`",
+    "a token in HOLDFAST_TOKEN or HOLDFAST_TOKENS holds spaces or characters beyond ASCII",
+  ]);
+});
+
+test("a slip in the name of a variable is a warning", () => {
+  expect(readConfig({}, { HOLDFAST_DATADIR: "/x", HOME: "/h" }).warnings).toEqual([
+    "the environment variable HOLDFAST_DATADIR is not known: did you mean HOLDFAST_DATA_DIR?",
+  ]);
+});
+
+function catchError(action: () => unknown): unknown {
+  try {
+    action();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}

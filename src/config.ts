@@ -1,0 +1,188 @@
+import { dirname, join, resolve } from "node:path";
+import type { ModelAccess } from "./agents/choose-model.ts";
+import { providers } from "./agents/providers.ts";
+import { AppError } from "./lib/errors.ts";
+import { nearest } from "./lib/json.ts";
+
+/** What the environment and the command line say, checked, with every default. The only reader of `process.env`. */
+export interface Config {
+  /** Where sessions are kept, absolute; null for `.holdfast` beside each harness.json (see `dataDirOf`). */
+  readonly dataDir: string | null;
+  /** Where the server listens. Port 0: any free one. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** The server that commands like `invoke` talk to, without a slash at the end. */
+  readonly serverUrl: string;
+  readonly models: ModelConfig;
+  /** Tokens that the server accepts; empty when none are set. A function, so that a printed configuration has no secrets. */
+  bearerTokens(): readonly string[];
+  /** The token that commands send to a server. */
+  clientToken(): string | undefined;
+  /** Things that look like slips, each a sentence. */
+  readonly warnings: readonly string[];
+}
+
+export interface ModelConfig extends ModelAccess {
+  /** Looked up at each call, so that a key that is changed is used. Never store the answer. */
+  apiKey(provider: string): string | undefined;
+  /** The OpenAI-compatible address of Ollama: that of OLLAMA_HOST, or where it usually listens. */
+  readonly ollamaUrl: string;
+}
+
+/** What the command line may say; stronger than the environment. */
+export interface ConfigOverrides {
+  readonly dataDir?: string;
+  readonly host?: string;
+  readonly port?: string | number;
+  readonly url?: string;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const DEFAULT_HOST = "127.0.0.1";
+const DEFAULT_PORT = 8080;
+const SHORTEST_TOKEN = 16;
+
+const variables = [
+  "HOLDFAST_DATA_DIR",
+  "HOLDFAST_HOST",
+  "HOLDFAST_PORT",
+  "HOLDFAST_URL",
+  "HOLDFAST_TOKEN",
+  "HOLDFAST_TOKENS",
+  "HOLDFAST_MODEL",
+] as const;
+
+/** @throws AppError `invalid_config` that names every wrong setting at once. */
+export function readConfig(overrides: ConfigOverrides = {}, env: Environment = process.env): Config {
+  const problems: string[] = [];
+  const dataDir = overrides.dataDir ?? valueOf(env, "HOLDFAST_DATA_DIR");
+  const host = readHost(overrides.host ?? valueOf(env, "HOLDFAST_HOST"), problems);
+  const port = readPort(overrides.port ?? valueOf(env, "HOLDFAST_PORT"), problems);
+  const serverUrl = readUrl(overrides.url ?? valueOf(env, "HOLDFAST_URL"), { host, port }, problems);
+  const ollamaUrl = readOllamaHost(valueOf(env, "OLLAMA_HOST"), problems);
+  const defaultModel = readModel(valueOf(env, "HOLDFAST_MODEL"), problems);
+  checkTokens(env, problems);
+  if (problems.length > 0) {
+    const hint = "Correct the environment variable, or the option of the command that says otherwise.";
+    throw new AppError("invalid_config", problems.join("\n"), { hint, details: { problems } });
+  }
+  const apiKey = (provider: string) => findKey(env, provider);
+  return {
+    dataDir: dataDir === undefined ? null : resolve(dataDir),
+    listen: { host, port },
+    serverUrl,
+    models: { defaultModel, ollamaUrl, apiKey, hasKey: (provider) => apiKey(provider) !== undefined },
+    bearerTokens: () => tokensIn(env),
+    clientToken: () => valueOf(env, "HOLDFAST_TOKEN") ?? tokensIn(env)[0],
+    warnings: unknownVariables(env),
+  };
+}
+
+/** The directory with the sessions of the agent in this harness.json. Need not exist. */
+export function dataDirOf(config: Pick<Config, "dataDir">, harnessFile: string): string {
+  return config.dataDir ?? join(dirname(resolve(harnessFile)), ".holdfast");
+}
+
+/** Set and not blank. */
+function valueOf(env: Environment, name: (typeof variables)[number] | "OLLAMA_HOST"): string | undefined {
+  return env[name]?.trim() || undefined;
+}
+
+/** The environment variables that may hold the key of a provider. Those that are not in the table follow the pattern. */
+export function keyVariablesOf(provider: string): readonly string[] {
+  const known = providers.find(({ name }) => name === provider)?.keyVariables;
+  return known ?? [`${provider.toUpperCase().replaceAll("-", "_")}_API_KEY`];
+}
+
+function findKey(env: Environment, provider: string): string | undefined {
+  for (const variable of keyVariablesOf(provider)) {
+    const key = env[variable]?.trim();
+    if (key) return key;
+  }
+  return undefined;
+}
+
+function readHost(host: string | undefined, problems: string[]): string {
+  if (host === undefined) return DEFAULT_HOST;
+  if (!/^[A-Za-z0-9.:_-]+$/.test(host)) {
+    problems.push(`the host ${JSON.stringify(host)} is not a name or an address such as 127.0.0.1`);
+  }
+  return host;
+}
+
+function readPort(port: string | number | undefined, problems: string[]): number {
+  if (port === undefined) return DEFAULT_PORT;
+  if (/^\d{1,5}$/.test(String(port)) && Number(port) <= 65_535) return Number(port);
+  problems.push(`the port ${JSON.stringify(port)} is not a number from 0 to 65535`);
+  return DEFAULT_PORT;
+}
+
+function readUrl(
+  url: string | undefined,
+  listen: { readonly host: string; readonly port: number },
+  problems: string[],
+): string {
+  if (url === undefined) return `http://${urlHost(listen.host)}:${listen.port}`;
+  const parsed = URL.parse(url);
+  if (parsed?.protocol === "http:" || parsed?.protocol === "https:") return url.replace(/\/+$/, "");
+  problems.push(`the server's address ${JSON.stringify(url)} does not start with "http://" or "https://"`);
+  return url;
+}
+
+/** How a client names the host on which a server listens: "every interface" is no address to connect to. */
+function urlHost(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return DEFAULT_HOST;
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+/** Understands what Ollama does: "host", "host:port" or an address. Where it listens everywhere, it is asked here. */
+function readOllamaHost(value: string | undefined, problems: string[]): string {
+  const text = value ?? "127.0.0.1:11434";
+  const hasScheme = text.includes("://");
+  const url = URL.parse(hasScheme ? text : `http://${text}`);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    problems.push(`OLLAMA_HOST ${JSON.stringify(value)} is not an address such as 127.0.0.1:11434`);
+    return text;
+  }
+  if (!hasScheme && url.port === "" && !text.endsWith(":80")) url.port = "11434";
+  if (url.hostname === "0.0.0.0" || url.hostname === "[::]") url.hostname = DEFAULT_HOST;
+  const path = url.pathname.replace(/\/+$/, "");
+  return `${url.protocol}//${url.host}${path.endsWith("/v1") ? path : `${path}/v1`}`;
+}
+
+function readModel(model: string | undefined, problems: string[]): string | null {
+  if (model === undefined) return null;
+  if (!/^(?:scripted|[a-z0-9][a-z0-9-]*\/\S+)$/.test(model)) {
+    problems.push(`HOLDFAST_MODEL ${JSON.stringify(model)} is not a model's id: expected "provider/name"`);
+  }
+  return model;
+}
+
+/** HOLDFAST_TOKEN is one token, HOLDFAST_TOKENS a list with commas: with both, a token can be replaced without a gap. */
+function tokensIn(env: Environment): readonly string[] {
+  const listed = `${env.HOLDFAST_TOKEN ?? ""},${env.HOLDFAST_TOKENS ?? ""}`.split(",");
+  return [...new Set(listed.map((token) => token.trim()).filter((token) => token !== ""))];
+}
+
+/** Complaints do not repeat the token. */
+function checkTokens(env: Environment, problems: string[]): void {
+  const tokens = tokensIn(env);
+  if (tokens.some((token) => token.length < SHORTEST_TOKEN)) {
+    problems.push(
+      `a token in HOLDFAST_TOKEN or HOLDFAST_TOKENS has fewer than ${SHORTEST_TOKEN} characters: make one with \`openssl rand -hex 32\``,
+    );
+  }
+  if (tokens.some((token) => !/^[\x21-\x7e]+$/.test(token))) {
+    problems.push("a token in HOLDFAST_TOKEN or HOLDFAST_TOKENS holds spaces or characters beyond ASCII");
+  }
+}
+
+function unknownVariables(env: Environment): readonly string[] {
+  const unknown = Object.keys(env).filter(
+    (name) => name.startsWith("HOLDFAST_") && !variables.some((known) => known === name),
+  );
+  return unknown.map((name) => {
+    const near = nearest(name, variables);
+    return `the environment variable ${name} is not known${near === undefined ? "" : `: did you mean ${near}?`}`;
+  });
+}
