@@ -1,0 +1,124 @@
+import { tmpdir } from "node:os";
+import { Hono, type MiddlewareHandler } from "hono";
+import { cors } from "hono/cors";
+import { systemClock } from "../lib/clock.ts";
+import { AppError } from "../lib/errors.ts";
+import { refuseForeignPages, requireBearer } from "./auth.ts";
+import type { HttpDeps, HttpOptions } from "./deps.ts";
+import { responseOf } from "./errors.ts";
+import { idempotencyKeyHeader, sessionHeader } from "./headers.ts";
+import { openApiDocument } from "./openapi.ts";
+import { type HttpEnv, mount, type Route } from "./route.ts";
+import { agentRoutes } from "./routes/agents.ts";
+import { eventRoutes } from "./routes/events.ts";
+import { execRoutes } from "./routes/exec.ts";
+import { fileRoutes } from "./routes/files.ts";
+import { invocationRoutes } from "./routes/invocations.ts";
+import { messageRoutes } from "./routes/messages.ts";
+import { pingRoutes } from "./routes/ping.ts";
+import { sessionRoutes } from "./routes/sessions.ts";
+
+export type HttpApp = Hono<HttpEnv> & {
+  /** Whether callers need a token. `serve` listens beyond this machine only then. */
+  readonly authenticated: boolean;
+};
+
+/**
+ * The HTTP API. A request goes through it like this:
+ *
+ * 1. `secure`: headers that keep browsers from guessing, framing and caching go on every answer.
+ * 2. `refuseForeignPages`: the name under which the server was called, and the page that calls.
+ * 3. `requireBearer`: the token, except for public routes.
+ * 4. `mount`: the route, or 404, or 405 with the methods that there are.
+ * 5. `defineRoute`: path, query and body are checked by the route's schemas; strict, with limits on size.
+ * 6. `routes/*`: the handler calls `Sessions` and answers with JSON or a stream (`sse.ts`).
+ * 7. `responseOf`: whatever was thrown becomes the one error shape (`errors.ts`); a stream that has begun ends with it.
+ */
+export function createApp(options: HttpOptions): HttpApp {
+  const deps = withDefaults(options);
+  const routes = apiRoutes(deps);
+  const app = new Hono<HttpEnv>();
+
+  app.use(secure());
+  const { auth, allowedOrigins = [] } = options;
+  app.use(refuseForeignPages({ loopbackOnly: auth === undefined, allowedOrigins }));
+  if (allowedOrigins.length > 0) app.use(allowPages(allowedOrigins));
+  if (auth !== undefined) app.use(exceptPublic(routes, requireBearer(auth)));
+
+  mount(app, routes);
+  const document = JSON.stringify(
+    openApiDocument(routes, { version: options.version ?? "0", auth: auth !== undefined }),
+  );
+  app.get("/openapi.json", (c) => c.body(document, 200, { "content-type": "application/json" }));
+
+  app.notFound((c) => {
+    const hint = "GET /openapi.json lists every route.";
+    return responseOf(
+      new AppError("not_found", `there is nothing at ${c.req.path}`, { hint }),
+      deps.onDefect,
+    );
+  });
+  app.onError((error) => responseOf(error, deps.onDefect));
+  return Object.assign(app, { authenticated: auth !== undefined });
+}
+
+/** Every route, for the app and for the document. */
+export function apiRoutes(deps: HttpDeps): readonly Route[] {
+  return [
+    pingRoutes,
+    invocationRoutes,
+    agentRoutes,
+    sessionRoutes,
+    messageRoutes,
+    eventRoutes,
+    execRoutes,
+    fileRoutes,
+  ].flatMap((make) => make(deps));
+}
+
+function withDefaults(options: HttpOptions): HttpDeps {
+  return {
+    sessions: options.sessions,
+    agents: options.agents,
+    uploadDir: options.uploadDir ?? tmpdir(),
+    heartbeatMs: options.heartbeatMs ?? 15_000,
+    clock: options.clock ?? systemClock,
+    onDefect: options.onDefect ?? ((error, errorId) => console.error(errorId, error)),
+  };
+}
+
+const securityHeaders: Readonly<Record<string, string>> = {
+  "x-content-type-options": "nosniff",
+  // A file of the workspace may be a web page that a model wrote: it must not run in this origin.
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+};
+
+function secure(): MiddlewareHandler<HttpEnv> {
+  return async (c, next) => {
+    await next();
+    for (const [name, value] of Object.entries(securityHeaders)) c.header(name, value);
+    if (!c.res.headers.has("cache-control")) c.header("cache-control", "no-store");
+  };
+}
+
+function allowPages(origins: readonly string[]): ReturnType<typeof cors> {
+  return cors({
+    origin: [...origins],
+    exposeHeaders: [sessionHeader.name, "Idempotency-Replayed", "Location"],
+    allowHeaders: [
+      "Authorization",
+      "Content-Type",
+      "Last-Event-ID",
+      idempotencyKeyHeader.name,
+      sessionHeader.name,
+    ],
+    maxAge: 600,
+  });
+}
+
+function exceptPublic(routes: readonly Route[], check: ReturnType<typeof requireBearer>): typeof check {
+  const open = new Set(routes.filter((route) => route.public === true).map(({ path }) => path));
+  return (c, next) => (open.has(c.req.path) ? next() : check(c, next));
+}

@@ -1,0 +1,26 @@
+import type { AgentRegistry } from "../agents/registry.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Sessions } from "../run/sessions.ts";
+import type { BearerAuth } from "./auth.ts";
+import type { DefectLog } from "./errors.ts";
+
+/** What the API is made over. Only `sessions` and `agents` are required. */
+export interface HttpOptions {
+  readonly sessions: Sessions;
+  readonly agents: AgentRegistry;
+  /** Without it the server answers on this machine only (see `serve`). */
+  readonly auth?: BearerAuth;
+  /** Origins of web pages elsewhere that may call, for example "https://console.example.test". Default: none. */
+  readonly allowedOrigins?: readonly string[];
+  /** Where uploads wait until they are whole. Default: the system's directory for temporary files. */
+  readonly uploadDir?: string;
+  /** Default 15 seconds. */
+  readonly heartbeatMs?: number;
+  readonly version?: string;
+  readonly clock?: Clock;
+  /** Default: `console.error`. */
+  readonly onDefect?: DefectLog;
+}
+
+/** What the routes work with: the options with every default filled in. */
+export type HttpDeps = Required<Omit<HttpOptions, "auth" | "allowedOrigins" | "version">>;

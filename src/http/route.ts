@@ -1,0 +1,117 @@
+import type { Context, Hono } from "hono";
+import type { z } from "zod";
+import { readJson } from "./body.ts";
+import { httpProblem, wireError } from "./errors.ts";
+import type { HeaderSpec } from "./headers.ts";
+import { JSON_BYTES } from "./schemas.ts";
+import { validate } from "./validate.ts";
+
+/** What the server puts into a request's environment: a signal that is aborted when it closes. */
+export interface HttpEnv {
+  readonly Bindings: { readonly closing?: AbortSignal };
+}
+
+export type Call = Context<HttpEnv>;
+
+/**
+ * One operation of the API. The same data checks the request, runs it, and describes it in the OpenAPI document, so that
+ * they cannot differ.
+ */
+export interface Route extends RouteDocs {
+  readonly params: z.ZodObject | undefined;
+  readonly query: z.ZodObject | undefined;
+  readonly body: z.ZodType | undefined;
+  readonly respond: (c: Call) => Promise<Response>;
+}
+
+export interface RouteDocs {
+  readonly method: "get" | "post" | "put" | "delete";
+  /** As in OpenAPI: "/v1/sessions/{sessionId}". A parameter named `path` takes the rest, slashes included. */
+  readonly path: string;
+  readonly operationId: string;
+  readonly summary: string;
+  readonly description?: string;
+  /** Answered without a token. */
+  readonly public?: boolean;
+  readonly headers?: readonly HeaderSpec[];
+  /** The body is bytes, which `handle` reads itself. */
+  readonly rawBody?: boolean;
+  /** The body may be left out. */
+  readonly optionalBody?: boolean;
+  readonly responses: Readonly<Record<number, ResponseSpec>>;
+}
+
+export interface ResponseSpec {
+  readonly description: string;
+  /** By media type; a stream of events is described by the schema of one event. */
+  readonly content?: Readonly<Record<string, z.ZodType | "binary">>;
+  readonly headers?: readonly HeaderSpec[];
+}
+
+type Parsed<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined;
+
+export interface RouteDefinition<Params, Query, Body> extends RouteDocs {
+  readonly params?: Params;
+  readonly query?: Query;
+  /** A JSON body. */
+  readonly body?: Body;
+  readonly handle: (
+    input: { readonly params: Parsed<Params>; readonly query: Parsed<Query>; readonly body: Parsed<Body> },
+    c: Call,
+  ) => Promise<Response>;
+}
+
+/** A route whose handler gets what its schemas say. */
+export function defineRoute<
+  Params extends z.ZodObject | undefined = undefined,
+  Query extends z.ZodObject | undefined = undefined,
+  Body extends z.ZodType | undefined = undefined,
+>(definition: RouteDefinition<Params, Query, Body>): Route {
+  const { params, query, body, handle, ...docs } = definition;
+  return {
+    ...docs,
+    params,
+    query,
+    body,
+    async respond(c) {
+      const input = {
+        params: params && validate(params, c.req.param(), "path"),
+        query: query && validate(query, c.req.query(), "query"),
+        body: body && validate(body, await bodyOf(c, docs), "body"),
+      };
+      // Each part is the output of its own schema, or undefined where there is none.
+      return handle(input as Parameters<typeof handle>[0], c);
+    },
+  };
+}
+
+async function bodyOf(c: Call, docs: RouteDocs): Promise<unknown> {
+  const body = await readJson(c.req.raw, JSON_BYTES);
+  return body === undefined && docs.optionalBody === true ? {} : body;
+}
+
+/** Registers the routes; another method on a known path is answered with 405 and the methods that there are. */
+export function mount(app: Hono<HttpEnv>, routes: readonly Route[]): void {
+  for (const route of routes) app.on(route.method.toUpperCase(), honoPath(route.path), route.respond);
+  for (const [path, methods] of methodsByPath(routes)) app.all(path, (c) => refuseMethod(c, methods));
+}
+
+function methodsByPath(routes: readonly Route[]): ReadonlyMap<string, readonly string[]> {
+  const paths = Map.groupBy(routes, ({ path }) => honoPath(path));
+  return new Map([...paths].map(([path, group]) => [path, group.map(({ method }) => method.toUpperCase())]));
+}
+
+function refuseMethod(c: Call, methods: readonly string[]): never {
+  const allow = methods.join(", ");
+  throw httpProblem(
+    wireError("method_not_allowed", `${c.req.path} does not take ${c.req.method}`, {
+      hint: `It takes ${allow}.`,
+    }),
+    { allow },
+  );
+}
+
+/** "/v1/sessions/{sessionId}/files/{path}" as Hono writes it: "/v1/sessions/:sessionId/files/:path{.*}". */
+function honoPath(path: string): string {
+  return path.replace("{path}", ":path{.*}").replace(/\{(\w+)\}/g, ":$1");
+}

@@ -1,0 +1,142 @@
+import { AppError, isAppError } from "../../lib/errors.ts";
+import type { RunFailed } from "../../log/entry.ts";
+import type { SessionRecord } from "../../log/session-log.ts";
+import type { HttpDeps } from "../deps.ts";
+import { wireEventSchema } from "../entry-schemas.ts";
+import { errorResponse, statusOf, type WireCode, wireError } from "../errors.ts";
+import {
+  idempotencyKeyHeader,
+  idempotencyKeyOf,
+  replayedHeader,
+  sessionHeader,
+  wantsEventStream,
+} from "../headers.ts";
+import { type Call, defineRoute, type Route } from "../route.ts";
+import { closingSignal, fromMessage, type SentMessage, streamRun, summariseRun } from "../run-stream.ts";
+import {
+  type InvocationAnswer,
+  invocationAnswerSchema,
+  invocationSchema,
+  sessionIdSchema,
+} from "../schemas.ts";
+import { untilAborted } from "../sse.ts";
+import { toBlocks } from "./messages.ts";
+import { onlyAgent } from "./sessions.ts";
+
+/** One prompt, one answer: the AgentCore contract. */
+export function invocationRoutes(deps: HttpDeps): readonly Route[] {
+  return [
+    defineRoute({
+      method: "post",
+      path: "/invocations",
+      operationId: "invoke",
+      summary: "Send a prompt and get the answer, as JSON or as a stream",
+      description:
+        "Hanging up does not stop the run: ask again with the same Idempotency-Key, or read the session's events.",
+      headers: [sessionHeader, idempotencyKeyHeader],
+      body: invocationSchema,
+      responses: {
+        200: {
+          description: "The answer, or the run that answers as a stream (`Accept: text/event-stream`).",
+          content: { "application/json": invocationAnswerSchema, "text/event-stream": wireEventSchema },
+          headers: [sessionHeader],
+        },
+      },
+      async handle({ body }, c) {
+        const idempotencyKey = idempotencyKeyOf(c);
+        const session = await openSession(deps, sessionIdOf(c), body.agent, idempotencyKey);
+        const { messageId, duplicate } = await deps.sessions.send(session.id, {
+          blocks: toBlocks(body.prompt),
+          ...(body.model === undefined ? {} : { model: body.model }),
+          ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+        });
+        const sent = { sessionId: session.id, messageId, after: duplicate ? 0 : session.headSeq };
+        const headers = { [sessionHeader.name]: session.id, ...(duplicate ? replayedHeader : {}) };
+        if (wantsEventStream(c)) return streamRun(deps, sent, c, headers);
+        return answer(deps, sent, c, headers);
+      },
+    }),
+  ];
+}
+
+/** The session that the caller names, made if it is new; or a new one. With a key, the same request finds the same one. */
+async function openSession(
+  { sessions, agents }: HttpDeps,
+  id: string | undefined,
+  agentName: string | undefined,
+  idempotencyKey: string | undefined,
+): Promise<SessionRecord> {
+  const existing = id === undefined ? undefined : await find(() => sessions.get(id));
+  if (existing !== undefined) {
+    if (agentName === undefined || agentName === existing.agent) return existing;
+    throw new AppError("conflict", `the session ${existing.id} belongs to the agent "${existing.agent}"`, {
+      hint: `Leave out "agent", or use another session.`,
+    });
+  }
+  // A named session is keyed by its name, so that two first calls at once find the same one.
+  const createKey = id === undefined ? idempotencyKey : `invocation:${id}`;
+  const { session } = await sessions.create({
+    agent: agentName ?? onlyAgent(agents),
+    ...(id === undefined ? {} : { id }),
+    ...(createKey === undefined ? {} : { idempotencyKey: createKey }),
+  });
+  return session;
+}
+
+async function find<T>(get: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await get();
+  } catch (error) {
+    if (isAppError(error, "not_found")) return undefined;
+    throw error;
+  }
+}
+
+function sessionIdOf(c: Call): string | undefined {
+  const id = c.req.header(sessionHeader.name);
+  if (id === undefined || sessionIdSchema.safeParse(id).success) return id;
+  throw new AppError("invalid_input", `the header ${sessionHeader.name} is not a session id`, {
+    hint: "It takes 1 to 256 characters of A-Z a-z 0-9 . _ : - that start with a letter or digit.",
+  });
+}
+
+async function answer(
+  deps: HttpDeps,
+  { sessionId, messageId, after }: SentMessage,
+  c: Call,
+  headers: Readonly<Record<string, string>>,
+): Promise<Response> {
+  const signal = AbortSignal.any([c.req.raw.signal, closingSignal(c)]);
+  const events = fromMessage(deps.sessions.watchRun(sessionId, messageId, { after, signal }), messageId);
+  const run = await summariseRun(untilAborted(events, signal));
+  if (run === undefined) {
+    return errorResponse(
+      wireError("unavailable", "the server is closing; the run goes on when it is back", {
+        hint: "Ask again with the same Idempotency-Key, or read the session's events.",
+        details: { sessionId, messageId },
+      }),
+      { ...headers, "retry-after": "5" },
+    );
+  }
+  const { end, text, usage, costUsd } = run;
+  if (end.type === "runFailed") return failedRun(end, sessionId, headers);
+  const body: InvocationAnswer = { text, sessionId, runId: end.runId, reason: end.reason, usage, costUsd };
+  return c.json(body, 200, headers);
+}
+
+function failedRun(
+  { error, runId }: RunFailed,
+  sessionId: string,
+  headers: Readonly<Record<string, string>>,
+): Response {
+  const code: WireCode = isWireCode(error.code) ? error.code : "run_failed";
+  const body = wireError(code, error.message, {
+    hint: error.hint,
+    details: { sessionId, runId, ...(code === error.code ? {} : { code: error.code }) },
+  });
+  return errorResponse(body, headers);
+}
+
+function isWireCode(code: string): code is WireCode {
+  return Object.hasOwn(statusOf, code);
+}

@@ -1,0 +1,67 @@
+import type { UserBlock } from "../../log/content.ts";
+import type { HttpDeps } from "../deps.ts";
+import { wireEventSchema } from "../entry-schemas.ts";
+import { idempotencyKeyHeader, idempotencyKeyOf, replayedHeader, wantsEventStream } from "../headers.ts";
+import { defineRoute, type Route } from "../route.ts";
+import { streamRun } from "../run-stream.ts";
+import { type AcceptedMessage, acceptedMessageSchema, messageSchema } from "../schemas.ts";
+import { sessionParams } from "./sessions.ts";
+
+export function messageRoutes(deps: HttpDeps): readonly Route[] {
+  const { sessions } = deps;
+  return [
+    defineRoute({
+      method: "post",
+      path: "/v1/sessions/{sessionId}/messages",
+      operationId: "sendMessage",
+      summary: "Send a message; the agent answers it, whatever happens to this connection or process",
+      description:
+        "While a run is under way the message joins it. With `Accept: text/event-stream` the run that answers is streamed; hanging up does not stop it.",
+      headers: [idempotencyKeyHeader],
+      params: sessionParams,
+      body: messageSchema,
+      responses: {
+        200: {
+          description: "The run that answers, as a stream.",
+          content: { "text/event-stream": wireEventSchema },
+        },
+        202: {
+          description: "Stored: it will be answered.",
+          content: { "application/json": acceptedMessageSchema },
+        },
+      },
+      async handle({ params: { sessionId }, body }, c) {
+        const idempotencyKey = idempotencyKeyOf(c);
+        const { headSeq } = await sessions.get(sessionId);
+        const { messageId, duplicate } = await sessions.send(sessionId, {
+          blocks: toBlocks(body.prompt),
+          ...(body.model === undefined ? {} : { model: body.model }),
+          ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+        });
+        // A message that was sent before may stand anywhere in the log.
+        const after = duplicate ? 0 : headSeq;
+        const headers = duplicate ? replayedHeader : {};
+        if (wantsEventStream(c)) return streamRun(deps, { sessionId, messageId, after }, c, headers);
+        return c.json(accepted(sessionId, messageId, { after, duplicate }), 202, headers);
+      },
+    }),
+  ];
+}
+
+export function toBlocks(prompt: string | readonly UserBlock[]): readonly UserBlock[] {
+  return typeof prompt === "string" ? [{ type: "text", text: prompt }] : prompt;
+}
+
+function accepted(
+  sessionId: string,
+  messageId: string,
+  { after, duplicate }: { readonly after: number; readonly duplicate: boolean },
+): AcceptedMessage {
+  const session = `/v1/sessions/${encodeURIComponent(sessionId)}`;
+  const events = `${session}/events?after=${after}`;
+  return {
+    messageId,
+    duplicate,
+    links: { session, events, run: `${events}&message=${encodeURIComponent(messageId)}` },
+  };
+}

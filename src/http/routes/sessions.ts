@@ -1,0 +1,97 @@
+import { z } from "zod";
+import type { AgentRegistry } from "../../agents/registry.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { HttpDeps } from "../deps.ts";
+import { idempotencyKeyHeader, idempotencyKeyOf, replayedHeader } from "../headers.ts";
+import { defineRoute, type Route } from "../route.ts";
+import {
+  createSessionSchema,
+  sessionIdSchema,
+  sessionListSchema,
+  sessionQuerySchema,
+  sessionSchema,
+  stoppedSchema,
+  stopSchema,
+} from "../schemas.ts";
+
+export const sessionParams = z.object({ sessionId: sessionIdSchema });
+
+export function sessionRoutes({ sessions, agents }: HttpDeps): readonly Route[] {
+  return [
+    defineRoute({
+      method: "post",
+      path: "/v1/sessions",
+      operationId: "createSession",
+      summary: "Create a session",
+      headers: [idempotencyKeyHeader],
+      body: createSessionSchema,
+      optionalBody: true,
+      responses: {
+        200: {
+          description: "It existed: the key was used before.",
+          content: { "application/json": sessionSchema },
+        },
+        201: { description: "Created.", content: { "application/json": sessionSchema } },
+      },
+      async handle({ body }, c) {
+        const idempotencyKey = idempotencyKeyOf(c);
+        const { session, created } = await sessions.create({
+          ...body,
+          agent: body.agent ?? onlyAgent(agents),
+          ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+        });
+        const location = `/v1/sessions/${encodeURIComponent(session.id)}`;
+        return c.json(session, created ? 201 : 200, { location, ...(created ? {} : replayedHeader) });
+      },
+    }),
+
+    defineRoute({
+      method: "get",
+      path: "/v1/sessions",
+      operationId: "listSessions",
+      summary: "Sessions, newest change first",
+      query: sessionQuerySchema,
+      responses: { 200: { description: "A page.", content: { "application/json": sessionListSchema } } },
+      async handle({ query }, c) {
+        const page = await sessions.list(query);
+        const nextBefore = page.length < query.limit ? null : (page.at(-1)?.updatedAt ?? null);
+        return c.json({ sessions: page, nextBefore });
+      },
+    }),
+
+    defineRoute({
+      method: "get",
+      path: "/v1/sessions/{sessionId}",
+      operationId: "getSession",
+      summary: "One session: its state, use of tokens and cost",
+      params: sessionParams,
+      responses: { 200: { description: "The session.", content: { "application/json": sessionSchema } } },
+      handle: async ({ params }, c) => c.json(await sessions.get(params.sessionId)),
+    }),
+
+    defineRoute({
+      method: "post",
+      path: "/v1/sessions/{sessionId}/stop",
+      operationId: "stopSession",
+      summary: "End the current run: model request, commands, timers",
+      params: sessionParams,
+      body: stopSchema,
+      optionalBody: true,
+      responses: {
+        200: { description: "The log says how it ended.", content: { "application/json": stoppedSchema } },
+      },
+      handle: async ({ params, body }, c) => c.json(await sessions.stop(params.sessionId, body.reason)),
+    }),
+  ];
+}
+
+/** The agent for a caller who does not name one. @throws AppError `invalid_input` when there is more than one. */
+export function onlyAgent(agents: AgentRegistry): string {
+  const [first, ...others] = agents.list();
+  if (first !== undefined && others.length === 0) return first.name;
+  const names = agents.list().map(({ name }) => name);
+  throw new AppError("invalid_input", "agent: missing; more than one agent is served here", {
+    hint: `Name one of: ${names.join(", ") || "none is served"}.`,
+    details: { agents: names },
+  });
+}
