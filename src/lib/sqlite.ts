@@ -1,9 +1,8 @@
 import type * as Sqlite from "node:sqlite";
 
 /**
- * Node's own SQLite. Loading it prints an ExperimentalWarning on some releases of Node; the part of it that is used here
- * has been stable since 22.13, and a warning at every start would teach people to ignore warnings. Only this one is
- * dropped, only while the module loads.
+ * Node's own SQLite. No flag is needed for it since Node 22.13, but loading it prints an ExperimentalWarning, and a warning
+ * at every start teaches people to ignore warnings. Only this one is dropped, only while the module loads.
  */
 export const { DatabaseSync } = loadQuietly();
 export type { DatabaseSync as SqliteConnection, SQLInputValue, StatementSync } from "node:sqlite";

@@ -2,7 +2,7 @@ import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
 import { ENTRY_VERSION, type Entry, type NewEntry } from "../log/entry.ts";
 import { advance, type Draft, fold, type SessionState, statusOf } from "../log/fold.ts";
-import type { SessionLog, SessionStatus } from "../log/session-log.ts";
+import type { SessionLog } from "../log/session-log.ts";
 import type { Lease } from "./queue.ts";
 
 /**
@@ -40,13 +40,6 @@ function createSessionWriter(
 ): SessionWriter & { readonly state: Draft } {
   const lost = new AbortController();
   let written: Promise<void> = Promise.resolve();
-  let status: SessionStatus | undefined;
-
-  function changedStatus(): SessionStatus | undefined {
-    const before = status;
-    status = statusOf(state);
-    return status === before ? undefined : status;
-  }
 
   return {
     lease,
@@ -59,7 +52,7 @@ function createSessionWriter(
         advance(state, entry);
         return entry;
       });
-      const stored = log.append(lease.sessionId, fence, entries, changedStatus());
+      const stored = log.append(lease.sessionId, fence, entries, statusOf(state));
       written = Promise.all([written, stored]).then(() => {});
       // `durable()` is where the failure is dealt with; this only stops work that is under way.
       written.catch((error: unknown) => lost.abort(error));

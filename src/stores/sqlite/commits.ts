@@ -1,7 +1,6 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { AppError, isAppError } from "../../lib/errors.ts";
 import type { Database } from "./database.ts";
-import { isBusy, translate } from "./errors.ts";
+import { retryBusy, translate } from "./errors.ts";
 
 /**
  * The one way to write: operations of one tick share a transaction, because flushing the disk costs far more than the
@@ -34,9 +33,6 @@ type Outcome = { readonly value: unknown } | { readonly error: unknown };
 
 /** Longer batches would hold up everything else in the process. */
 const BATCH = 512;
-/** With SQLite's own waiting between the tries, a little over five seconds. */
-const BUSY_TRIES = 40;
-const BUSY_PAUSE_MS = 25;
 
 export function createCommits(database: Database): Commits {
   let waiting: Pending[] = [];
@@ -94,14 +90,10 @@ async function transaction(
   database: Database,
   batch: readonly Pending[],
 ): Promise<Outcome[] | { readonly error: unknown }> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return attempt(database, batch);
-    } catch (error) {
-      if (error instanceof Undo) return { error: error.reason };
-      if (!isBusy(error) || tries === BUSY_TRIES) return { error: translate(error, database.path) };
-    }
-    await delay(BUSY_PAUSE_MS);
+  try {
+    return await retryBusy(() => attempt(database, batch));
+  } catch (error) {
+    return { error: error instanceof Undo ? error.reason : translate(error, database.path) };
   }
 }
 

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from "node:fs";
 import {
   DatabaseSync,
   type SQLInputValue,
@@ -16,6 +17,8 @@ export interface Database extends Disposable {
   run(sql: string, ...values: readonly Value[]): number;
   get<Row>(sql: string, ...values: readonly Value[]): Row | undefined;
   all<Row>(sql: string, ...values: readonly Value[]): readonly Row[];
+  /** For reads outside of `commits.ts`: what SQLite complains about becomes an error for people. */
+  read<T>(operation: () => T): T;
 }
 
 /** How long SQLite itself waits for another process's write, on this thread. Longer waits are `commits.ts`'s. */
@@ -38,12 +41,20 @@ export function openDatabase(path: string): Database {
     run: (sql, ...values) => Number(prepared(sql).run(...values).changes),
     get: <Row>(sql: string, ...values: readonly Value[]) => prepared(sql).get(...values) as Row | undefined,
     all: <Row>(sql: string, ...values: readonly Value[]) => prepared(sql).all(...values) as Row[],
+    read(operation) {
+      try {
+        return operation();
+      } catch (error) {
+        throw translate(error, path);
+      }
+    },
     [Symbol.dispose]: () => connection.close(),
   };
 }
 
 function connect(path: string): SqliteConnection {
   try {
+    createPrivate(path);
     const connection = new DatabaseSync(path);
     connection.exec(`
       PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
@@ -54,5 +65,16 @@ function connect(path: string): SqliteConnection {
     return connection;
   } catch (error) {
     throw translate(error, path);
+  }
+}
+
+/** Sessions are nobody else's business. SQLite gives the files beside it the same mode. */
+function createPrivate(path: string): void {
+  if (path === ":memory:") return;
+  try {
+    // Never opens an existing file: closing it would drop the locks that this process has on it.
+    closeSync(openSync(path, "wx", 0o600));
+  } catch {
+    // It exists, or SQLite will say better what is wrong.
   }
 }

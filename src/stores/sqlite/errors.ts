@@ -1,4 +1,5 @@
-import { AppError, errorMessage } from "../../lib/errors.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { AppError, errorMessage, systemErrorCode } from "../../lib/errors.ts";
 
 /** Primary result codes of SQLite (the low byte of an extended code). */
 const BUSY = 5;
@@ -11,6 +12,22 @@ const CANTOPEN = 14;
 const CONSTRAINT = 19;
 const NOTADB = 26;
 
+/** With SQLite's own waiting between the tries, about five seconds. */
+const BUSY_TRIES = 40;
+const BUSY_PAUSE_MS = 25;
+
+/** Repeats what fails because another process writes, without holding up this one. */
+export async function retryBusy<T>(attempt: () => T): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return attempt();
+    } catch (error) {
+      if (!isBusy(error) || tries === BUSY_TRIES) throw error;
+    }
+    await delay(BUSY_PAUSE_MS);
+  }
+}
+
 export function isBusy(error: unknown): boolean {
   const code = resultCode(error);
   return code === BUSY || code === LOCKED;
@@ -22,6 +39,9 @@ export function isConstraint(error: unknown): boolean {
 
 /** What SQLite said, as an error for people; anything that is not from SQLite is passed through. */
 export function translate(error: unknown, path: string): unknown {
+  if (systemErrorCode(error) === "ERR_INVALID_STATE") {
+    return new AppError("unavailable", `The store ${path} is closed.`, { cause: error });
+  }
   const code = resultCode(error);
   if (code === undefined) return error;
   const said = errorMessage(error);

@@ -40,12 +40,13 @@ export function createSessionLog(parts: Parts): SessionLog {
   return {
     create: (request) => commits.run(() => createSession(parts, request)),
 
-    async session(sessionId) {
-      const row = sessionRow(database, sessionId);
-      return row && sessionRecord(row);
-    },
+    session: async (sessionId) =>
+      database.read(() => {
+        const row = sessionRow(database, sessionId);
+        return row && sessionRecord(row);
+      }),
 
-    sessions: async (filter = {}) => listSessions(database, filter),
+    sessions: async (filter = {}) => database.read(() => listSessions(database, filter)),
 
     async append(sessionId, fence, entries, status) {
       if (entries.length === 0) return;
@@ -54,15 +55,10 @@ export function createSessionLog(parts: Parts): SessionLog {
       changes.appended(sessionId);
     },
 
-    async path(sessionId, head) {
-      const segments = segmentsOf(database, knownSession(database, sessionId));
-      const upTo = head === undefined ? undefined : positionOf(database, segments, sessionId, head);
-      return readAll(database, upTo === undefined ? segments : cut(segments, upTo));
-    },
+    path: (sessionId, head) => readPath(database, sessionId, head),
 
-    async read(sessionId, after, limit = PAGE) {
-      return readSegments(database, segmentsOf(database, knownSession(database, sessionId)), after, limit);
-    },
+    read: async (sessionId, after, limit = PAGE) =>
+      database.read(() => readSegments(database, history(database, sessionId), after, limit)),
 
     follow: (sessionId, after, signal) => follow(parts, sessionId, after, signal),
 
@@ -78,6 +74,10 @@ export function knownSession(database: Database, sessionId: string): SessionRow 
   const row = sessionRow(database, sessionId);
   if (row === undefined) throw new AppError("not_found", `There is no session "${sessionId}".`);
   return row;
+}
+
+function history(database: Database, sessionId: string): readonly Segment[] {
+  return segmentsOf(database, knownSession(database, sessionId));
 }
 
 function createSession(
@@ -181,8 +181,9 @@ function appendEntries(
   const { database, nodes } = parts;
   nodes.keepAlive();
   const patch = sessionPatch(entries);
-  const key = advanceSession(parts, sessionId, fence, entries, patch);
-  if (key === undefined) throw whyRefused(parts, sessionId, fence);
+  const session = advanceSession(parts, sessionId, fence, { entries, patch });
+  if (session === undefined) throw whyRefused(parts, sessionId, fence);
+  const { key } = session;
   try {
     for (const entry of entries) {
       insertEntry(database, key, entry);
@@ -198,7 +199,8 @@ function appendEntries(
       }),
     );
   }
-  if (status !== undefined || patch.status !== undefined || patch.consumed.length > 0) {
+  const settled = patch.consumed.length === 0 && patch.status === undefined;
+  if (!settled || (status ?? session.status) !== session.status) {
     refreshStatus(database, key, patch.updatedAt, status);
   }
 }
@@ -208,11 +210,10 @@ function advanceSession(
   { database, nodes }: Parts,
   sessionId: string,
   fence: Fence,
-  entries: readonly Entry[],
-  patch: SessionPatch,
-): number | undefined {
+  { entries, patch }: { readonly entries: readonly Entry[]; readonly patch: SessionPatch },
+): { readonly key: number; readonly status: SessionStatus } | undefined {
   const last = entries.at(-1);
-  const row = database.get<{ key: number }>(
+  return database.get(
     `UPDATE session SET
        head_id = ?, head_seq = ?, status = coalesce(?, status), last_run_end = coalesce(?, last_run_end),
        updated_at = max(updated_at, ?), turns = turns + ?,
@@ -220,7 +221,7 @@ function advanceSession(
        usage_cache_write = usage_cache_write + ?, usage_output = usage_output + ?,
        usage_reasoning = usage_reasoning + ?, cost_usd = cost_usd + ?, unpriced_calls = unpriced_calls + ?
      WHERE id = ? AND owner = ? AND epoch = ? AND head_id IS ? AND head_seq = ?
-     RETURNING key`,
+     RETURNING key, status`,
     last?.id ?? null,
     last?.seq ?? 0,
     patch.status ?? null,
@@ -240,7 +241,6 @@ function advanceSession(
     fence.head,
     (last?.seq ?? 0) - entries.length,
   );
-  return row?.key;
 }
 
 function whyRefused({ database, nodes }: Parts, sessionId: string, fence: Fence): AppError {
@@ -274,10 +274,18 @@ function cut(segments: readonly Segment[], upTo: number): readonly Segment[] {
   return segments.map((segment) => ({ ...segment, upTo: Math.min(segment.upTo, upTo) }));
 }
 
-async function readAll(database: Database, segments: readonly Segment[]): Promise<readonly Entry[]> {
+async function readPath(
+  database: Database,
+  sessionId: string,
+  head: string | undefined,
+): Promise<readonly Entry[]> {
+  const segments = database.read(() => {
+    const whole = history(database, sessionId);
+    return head === undefined ? whole : cut(whole, positionOf(database, whole, sessionId, head));
+  });
   const entries: Entry[] = [];
   for (;;) {
-    const page = readSegments(database, segments, entries.at(-1)?.seq ?? 0, PAGE);
+    const page = database.read(() => readSegments(database, segments, entries.at(-1)?.seq ?? 0, PAGE));
     for (const entry of page) entries.push(entry);
     if (page.length < PAGE) return entries;
     await yieldToOthers();
@@ -318,7 +326,7 @@ function forkSession(
   newSessionId: string,
 ): SessionRecord {
   const source = knownSession(database, sessionId);
-  const seq = positionOf(database, segmentsOf(database, source), sessionId, at);
+  const seq = positionOf(database, history(database, sessionId), sessionId, at);
   const existing = sessionRow(database, newSessionId);
   if (existing !== undefined) {
     if (existing.forked_id === sessionId && existing.forked_entry === at) return sessionRecord(existing);

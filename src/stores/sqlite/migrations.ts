@@ -82,7 +82,7 @@ const migrations: readonly string[] = [
     body TEXT,
     blob TEXT
   ) STRICT;
-  CREATE INDEX inbox_waiting ON inbox (session, key) WHERE moved_seq IS NULL;
+  CREATE INDEX inbox_session ON inbox (session, moved_seq);
   CREATE UNIQUE INDEX inbox_once ON inbox (session, caller_key) WHERE caller_key IS NOT NULL;
 
   -- Large bodies by content. Per session, so that erasing a session erases what it said.

@@ -1,25 +1,21 @@
-import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import type { Clock } from "../../lib/clock.ts";
 import { AppError } from "../../lib/errors.ts";
-import { newId } from "../../lib/ids.ts";
-import { DatabaseSync, type SqliteConnection } from "../../lib/sqlite.ts";
 import type { Commits } from "./commits.ts";
 import type { Database } from "./database.ts";
-import { isBusy } from "./errors.ts";
+import { clearLock, holdLock, type Lock, sweepLocks } from "./locks.ts";
 
 /**
- * The processes that share a database. Each has one row with a heartbeat, and for as long as it lives an exclusive lock
- * on a file of its own. Whoever can take that lock knows that the holder is gone, at once and without guessing from
- * process ids: the operating system drops locks with the process, however it ends. A process that is alive but silent
- * (stopped, or starved) keeps the lock; its leases end with its heartbeat.
- *
- * The lock files are empty SQLite databases, because SQLite's locks are the ones that Node can take.
+ * The processes that share a database. Each has a row with a heartbeat and holds a lock for as long as it lives. So there
+ * are two ways to lose one's leases:
+ * - The process is gone: its lock is free, and others know it at once, without guessing from process ids.
+ * - It lives but is silent (stopped, starved): its lock is held, and others wait until its heartbeat has expired. When it
+ *   wakes up, it finds that its sessions have new epochs.
  */
 export interface Nodes extends AsyncDisposable {
   readonly nodeId: string;
-  /** Inside a transaction that relies on our leases: renews them first where the heartbeat is late. */
+  /** Inside a transaction that takes a lease: renews the heartbeat. */
+  beat(): void;
+  /** Inside a transaction that relies on a lease: as `beat`, but only where the heartbeat is late. */
   keepAlive(): void;
   /** Removes nodes that are gone, and with them their leases. */
   buryDead(): Promise<void>;
@@ -34,7 +30,11 @@ export interface NodeOptions {
 interface NodeRow {
   readonly id: string;
   readonly lock: string | null;
+  readonly expires_at: number;
 }
+
+/** How long a lock without a row is left alone: its process may be about to write the row. */
+const ORPHAN_AGE_MS = 3_600_000;
 
 export async function joinNodes(database: Database, commits: Commits, options: NodeOptions): Promise<Nodes> {
   const { nodeId, leaseMs, clock } = options;
@@ -43,19 +43,7 @@ export async function joinNodes(database: Database, commits: Commits, options: N
   const lock = folder === undefined ? undefined : holdLock(folder);
   let lastBeat = clock.monotonic();
 
-  const others = () => database.all<NodeRow>("SELECT id, lock FROM node WHERE id <> ?", nodeId);
-  const bury = (dead: readonly NodeRow[]) =>
-    commits.run(() => {
-      for (const node of dead)
-        database.run("DELETE FROM node WHERE id = ? AND lock IS ?", node.id, node.lock);
-    });
-  const isGone = (node: NodeRow) =>
-    folder !== undefined && node.lock !== null && clearLock(join(folder, node.lock));
-  const beat = () => {
-    const expires = clock.now() + leaseMs;
-    if (database.run("UPDATE node SET expires_at = ? WHERE id = ?", expires, nodeId) === 0) enter();
-  };
-  const enter = () =>
+  function enter(): void {
     database.run(
       "INSERT INTO node (id, lock, pid, started_at, expires_at) VALUES (?, ?, ?, ?, ?)",
       nodeId,
@@ -64,98 +52,92 @@ export async function joinNodes(database: Database, commits: Commits, options: N
       clock.now(),
       clock.now() + leaseMs,
     );
-  const renew = async () => {
+  }
+  function beat(): void {
+    const renewed = database.run(
+      "UPDATE node SET expires_at = ? WHERE id = ?",
+      clock.now() + leaseMs,
+      nodeId,
+    );
+    // Somebody took us for dead: we have no leases any more, but may take new ones.
+    if (renewed === 0) enter();
+  }
+  async function renew(): Promise<void> {
     const at = clock.monotonic();
     await commits.run(beat);
     lastBeat = at;
-  };
-
-  try {
-    if (folder !== undefined) sweepFolder(folder, database, clock);
-    const namesake = database.get<NodeRow>("SELECT id, lock FROM node WHERE id = ?", nodeId);
-    await bury([...others(), ...(namesake ? [namesake] : [])].filter(isGone));
+  }
+  async function buryDead(): Promise<void> {
+    if (folder === undefined) return;
+    const now = clock.now();
+    const dead = nodeRows(database).filter((node) => node.lock !== lock?.name && isGone(folder, node, now));
+    if (dead.length === 0) return;
     await commits.run(() => {
-      if (database.get("SELECT 1 FROM node WHERE id = ?", nodeId) === undefined) return enter();
-      throw new AppError("conflict", `A running process uses ${database.path} under the name "${nodeId}".`, {
-        hint: "Give each process its own node id, or leave it out.",
-      });
+      for (const { id, lock: name } of dead) {
+        database.run("DELETE FROM node WHERE id = ? AND lock IS ?", id, name);
+      }
     });
-  } catch (error) {
-    lock?.release();
-    throw error;
   }
 
-  // A heartbeat that fails (a full disk) is tried again with the next one.
+  try {
+    if (folder !== undefined) {
+      const known = new Set(nodeRows(database).map((node) => node.lock)).add(lock?.name ?? null);
+      sweepLocks(folder, known, clock.now() - ORPHAN_AGE_MS);
+    }
+    await buryDead();
+    await commits.run(() => {
+      const namesake = database.get("SELECT 1 FROM node WHERE id = ?", nodeId);
+      if (namesake !== undefined) throw nodeIdTaken(nodeId, database.path);
+      enter();
+    });
+  } catch (error) {
+    release(folder, lock);
+    throw error;
+  }
+  // A heartbeat that fails (a full disk) is tried again with the next one; `keepAlive` is the second line.
   const timer = setInterval(() => renew().catch(() => {}), Math.max(10, leaseMs / 3));
   timer.unref();
 
   return {
     nodeId,
+    beat,
     keepAlive() {
       if (clock.monotonic() - lastBeat > (leaseMs * 2) / 3) beat();
     },
-    async buryDead() {
-      const dead = others().filter(isGone);
-      if (dead.length > 0) await bury(dead);
-    },
+    buryDead,
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
       try {
         await commits.run(() => database.run("DELETE FROM node WHERE id = ?", nodeId));
-      } finally {
+      } catch (error) {
+        // Others then find the lock free and give our leases away.
         lock?.release();
+        throw error;
       }
+      release(folder, lock);
     },
   };
 }
 
-interface Lock {
-  readonly name: string;
-  release(): void;
+function nodeRows(database: Database): readonly NodeRow[] {
+  return database.all<NodeRow>("SELECT id, lock, expires_at FROM node");
 }
 
-/** The name is new for each process, so that a file can be removed without racing against somebody who wants its lock. */
-function holdLock(folder: string): Lock {
-  mkdirSync(folder, { recursive: true });
-  const name = newId("lock");
-  const file = join(folder, name);
-  const connection = new DatabaseSync(file);
-  connection.exec("BEGIN EXCLUSIVE");
-  return {
-    name,
-    release() {
-      rmSync(file, { force: true });
-      connection.close();
-    },
-  };
+function isGone(folder: string, node: NodeRow, now: number): boolean {
+  if (node.lock === null) return false;
+  const lock = clearLock(folder, node.lock);
+  // The database was copied without its locks, or somebody tidied up: then only silence counts.
+  return lock === "cleared" || (lock === "missing" && node.expires_at <= now);
 }
 
-/** Whether nobody holds the lock; then its file is removed. */
-function clearLock(file: string): boolean {
-  let connection: SqliteConnection | undefined;
-  try {
-    // Not created when it is missing: its holder removed it on the way out.
-    connection = new DatabaseSync(`${pathToFileURL(file).href}?mode=rw`);
-    connection.exec("PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE");
-    rmSync(file, { force: true });
-    return true;
-  } catch (error) {
-    if (isBusy(error)) return false;
-    return statSync(file, { throwIfNoEntry: false }) === undefined;
-  } finally {
-    connection?.close();
-  }
+function nodeIdTaken(nodeId: string, path: string): AppError {
+  return new AppError("conflict", `A running process uses ${path} under the node id "${nodeId}".`, {
+    hint: "Give each process a node id of its own, or none.",
+  });
 }
 
-/** A process that dies between creating its lock file and its row leaves a file without a row. */
-const ORPHAN_AGE_MS = 3_600_000;
-
-function sweepFolder(folder: string, database: Database, clock: Clock): void {
-  const known = new Set(database.all<NodeRow>("SELECT id, lock FROM node").map((node) => node.lock));
-  for (const name of readdirSync(folder)) {
-    const file = join(folder, name);
-    const modified = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
-    if (known.has(name) || modified === undefined || clock.now() - modified < ORPHAN_AGE_MS) continue;
-    clearLock(file);
-  }
+function release(folder: string | undefined, lock: Lock | undefined): void {
+  if (folder === undefined || lock === undefined) return;
+  lock.release();
+  clearLock(folder, lock.name);
 }

@@ -13,10 +13,11 @@ export function createRunQueue(parts: Parts): RunQueue {
       return result;
     },
 
-    inbox: async (sessionId) => readInbox(database, knownSession(database, sessionId).key),
+    inbox: async (sessionId) =>
+      database.read(() => readInbox(database, knownSession(database, sessionId).key)),
 
     async claim(sessionId) {
-      const holder = knownSession(database, sessionId).owner;
+      const holder = database.read(() => knownSession(database, sessionId).owner);
       if (holder !== null && holder !== nodes.nodeId) await nodes.buryDead();
       return commits.run(() => takeLease(parts, sessionId));
     },
@@ -31,30 +32,34 @@ export function createRunQueue(parts: Parts): RunQueue {
         ),
       );
       // What arrived between the holder's last look at the inbox and now.
-      const row = released === 0 ? undefined : sessionRow(database, lease.sessionId);
-      if (row?.status === "queued") changes.woke(lease.sessionId);
+      const status = database.read(() => sessionRow(database, lease.sessionId)?.status);
+      if (released > 0 && status === "queued") changes.woke(lease.sessionId);
     },
 
     async runnable(limit) {
       await nodes.buryDead();
-      return database
-        .all<{ id: string }>(
-          `SELECT session.id FROM session LEFT JOIN node ON node.id = session.owner
-           WHERE work_since IS NOT NULL AND (owner IS NULL OR node.expires_at <= ?)
-           ORDER BY work_since LIMIT ?`,
-          clock.now(),
-          limit,
-        )
-        .map((row) => row.id);
+      return database.read(() => listRunnable(parts, limit));
     },
 
     onWake: (listener) => changes.onWake(listener),
   };
 }
 
+function listRunnable({ database, clock }: Parts, limit: number): readonly string[] {
+  return database
+    .all<{ id: string }>(
+      `SELECT session.id FROM session LEFT JOIN node ON node.id = session.owner
+       WHERE work_since IS NOT NULL AND (owner IS NULL OR node.expires_at <= ?)
+       ORDER BY work_since LIMIT ?`,
+      clock.now(),
+      limit,
+    )
+    .map((row) => row.id);
+}
+
 function takeLease({ database, nodes, clock }: Parts, sessionId: string): Lease | undefined {
   const { nodeId } = nodes;
-  nodes.keepAlive();
+  nodes.beat();
   const row = knownSession(database, sessionId);
   const lease = { sessionId, nodeId, headId: row.head_id, headSeq: row.head_seq };
   if (row.owner === nodeId) return { ...lease, epoch: row.epoch };

@@ -4,7 +4,7 @@ import type { Store } from "../store.ts";
 import { createChanges } from "./changes.ts";
 import { createCommits } from "./commits.ts";
 import { type Database, openDatabase } from "./database.ts";
-import { translate } from "./errors.ts";
+import { retryBusy, translate } from "./errors.ts";
 import { createSessionLog } from "./log.ts";
 import { migrate } from "./migrations.ts";
 import { joinNodes } from "./nodes.ts";
@@ -33,7 +33,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const { path, clock = systemClock, nodeId = newId("node"), leaseMs = 10_000 } = options;
   const database = openDatabase(path);
   try {
-    migrate(database, clock.now());
+    await retryBusy(() => migrate(database, clock.now()));
     return await openStore(database, { clock, nodeId, leaseMs });
   } catch (error) {
     database[Symbol.dispose]();
