@@ -1,0 +1,81 @@
+import { relative, resolve } from "node:path";
+import type { LoadResult } from "../../agents/load.ts";
+import { jsonOption, type RunnableCommand } from "../command.ts";
+import { type ExitCode, exitCodes } from "../exit.ts";
+import { printJson, printLine, stylerFor, type Terminal } from "../terminal.ts";
+
+export const validate: RunnableCommand = {
+  name: "validate",
+  summary: "check agents and explain each mistake",
+  arguments: [{ syntax: "[path...]", description: "folders or harness.json files (default: this folder)" }],
+  options: [jsonOption],
+  examples: [
+    { command: "holdfast validate my-agent", explanation: "exit code 0: fit to run, 3: there are mistakes" },
+    {
+      command: "holdfast validate agents/* --json",
+      explanation: "every agent, every mistake: file, field, line, message, hint",
+    },
+  ],
+  async run(input, terminal) {
+    const given = input.list("path");
+    const results = await loadAll(given.length === 0 ? ["."] : given, terminal);
+    return input.flag("json") ? printAsJson(results, terminal) : printAsText(results, terminal);
+  },
+};
+
+async function loadAll(paths: readonly string[], terminal: Terminal): Promise<readonly LoadResult[]> {
+  const { loadAgent } = await import("../../agents/load.ts");
+  const { builtinTools } = await import("../../tools/builtin/builtin.ts");
+  const { readConfig } = await import("../../config.ts");
+  const options = { builtinTools: builtinTools(), models: readConfig({}, terminal.env).models };
+  return Promise.all(paths.map((path) => loadAgent(resolve(terminal.cwd, path), options)));
+}
+
+function printAsJson(results: readonly LoadResult[], terminal: Terminal): ExitCode {
+  const problems = results.flatMap((result) => (result.ok ? [] : result.problems));
+  const agents = results.flatMap((result) => {
+    if (!result.ok) return [];
+    const { agent, file, model } = result.loaded;
+    return [{ name: agent.name, file, model, tools: [...agent.tools.keys()] }];
+  });
+  printJson(terminal, { ok: problems.length === 0, agents, problems });
+  return problems.length === 0 ? exitCodes.ok : exitCodes.config;
+}
+
+async function printAsText(results: readonly LoadResult[], terminal: Terminal): Promise<ExitCode> {
+  const { formatProblems } = await import("../../agents/problem.ts");
+  const { stdout, cwd, env } = terminal;
+  const style = stylerFor(stdout, env);
+  const shorten = (file: string) => shortest(relative(cwd, file), file);
+  let count = 0;
+  for (const result of results) {
+    if (result.ok) {
+      printAgent(result.loaded, shorten, terminal);
+      continue;
+    }
+    count += result.problems.length;
+    const shown = result.problems.map((problem) => ({ ...problem, file: shorten(problem.file) }));
+    printLine(stdout, `${formatProblems(shown)}\n`);
+  }
+  if (count === 0) return exitCodes.ok;
+  printLine(stdout, style("red", count === 1 ? "1 mistake" : `${count} mistakes`));
+  return exitCodes.config;
+}
+
+/** An agent that is right, and, where no answer can be had from here, why: that is for this machine to mend. */
+function printAgent(
+  { agent, file, model }: Extract<LoadResult, { ok: true }>["loaded"],
+  shorten: (file: string) => string,
+  { stdout, env }: Terminal,
+): void {
+  const style = stylerFor(stdout, env);
+  const tools = `${agent.tools.size} ${agent.tools.size === 1 ? "tool" : "tools"}`;
+  printLine(stdout, `${shorten(file)}: ${style("green", "ok")} (${agent.name}, ${agent.model.id}, ${tools})`);
+  if (model.type === "missing") printLine(stdout, `  On this machine: ${model.message}. ${model.hint}`);
+  if (model.type === "scripted" && model.notice !== null)
+    printLine(stdout, `  On this machine: ${model.notice}`);
+}
+
+function shortest(a: string, b: string): string {
+  return a.length < b.length ? a : b;
+}

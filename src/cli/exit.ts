@@ -1,0 +1,79 @@
+import { AppError, type ErrorCode, errorMessage } from "../lib/errors.ts";
+import { stylerFor, type Terminal } from "./terminal.ts";
+
+/**
+ * The exit codes of every command, and what a script may conclude from them.
+ *
+ * | code | meaning |
+ * |---|---|
+ * | 0 | done |
+ * | 1 | the run failed, or a defect in Holdfast |
+ * | 2 | wrong use: unknown command or option, a bad value |
+ * | 3 | a mistake in harness.json, in a file that it names, or in the environment |
+ * | 4 | no such session, agent or file |
+ * | 5 | not allowed: a missing or wrong token or key |
+ * | 6 | in conflict with what is there |
+ * | 7 | not available now; trying again may help |
+ * | 8 | the store is full or damaged |
+ * | 130 | interrupted |
+ */
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  config: 3,
+  notFound: 4,
+  forbidden: 5,
+  conflict: 6,
+  unavailable: 7,
+  storage: 8,
+  interrupted: 130,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+const exitCodeOf: Readonly<Record<ErrorCode, ExitCode>> = {
+  invalid_input: exitCodes.usage,
+  too_large: exitCodes.usage,
+  unsupported: exitCodes.usage,
+  invalid_config: exitCodes.config,
+  not_found: exitCodes.notFound,
+  unauthorized: exitCodes.forbidden,
+  forbidden: exitCodes.forbidden,
+  conflict: exitCodes.conflict,
+  stale_head: exitCodes.conflict,
+  fenced: exitCodes.conflict,
+  unavailable: exitCodes.unavailable,
+  timeout: exitCodes.unavailable,
+  no_space: exitCodes.storage,
+  corrupt: exitCodes.storage,
+  cancelled: exitCodes.interrupted,
+};
+
+/**
+ * Tells an error on stderr and gives its exit code. With `--json` it is one line of JSON there, `{"error": {code, message,
+ * hint?, details?}}` as the HTTP API has it, so that stdout holds the command's answer or nothing. A stack is shown only
+ * for a defect.
+ */
+export function reportError(
+  error: unknown,
+  terminal: Pick<Terminal, "stderr" | "env">,
+  { json }: { readonly json: boolean },
+): ExitCode {
+  terminal.stderr.write(json ? asJson(error) : asText(error, terminal));
+  return error instanceof AppError ? exitCodeOf[error.code] : exitCodes.failed;
+}
+
+function asJson(error: unknown): string {
+  const { code, hint, details } =
+    error instanceof AppError ? error : { code: "internal", hint: undefined, details: undefined };
+  return `${JSON.stringify({ error: { code, message: errorMessage(error), hint, details } })}\n`;
+}
+
+function asText(error: unknown, { stderr, env }: Pick<Terminal, "stderr" | "env">): string {
+  const style = stylerFor(stderr, env);
+  const first = `${style(["bold", "red"], "error:")} ${errorMessage(error)}\n`;
+  if (error instanceof AppError) return error.hint === undefined ? first : `${first}${error.hint}\n`;
+  const stack = error instanceof Error ? `${error.stack}\n` : "";
+  return `${first}This is a defect in Holdfast. Please report it with the lines below.\n${style("dim", stack)}`;
+}

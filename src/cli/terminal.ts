@@ -1,0 +1,65 @@
+import type { Readable } from "node:stream";
+import { styleText } from "node:util";
+import type { Environment } from "../config.ts";
+
+/** What a command sees of the outside. `main.ts` makes the real one; tests make their own. */
+export interface Terminal {
+  readonly cwd: string;
+  readonly env: Environment;
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  /** What was asked for. With `--json`: JSON and nothing else. */
+  readonly stdout: TextStream;
+  /** What is told besides: progress, notices, errors. */
+  readonly stderr: TextStream;
+  /**
+   * Aborted at the first Ctrl-C (or SIGTERM); a second one ends the process at once. Before the first call of this
+   * function Ctrl-C ends the process, so a command that does not clean up need not care.
+   */
+  interruption(): AbortSignal;
+}
+
+export interface TextStream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  /** Width in characters; undefined where there is none. */
+  readonly columns?: number;
+}
+
+export type Style = Parameters<typeof styleText>[0];
+
+/** Whether a stream gets colours: https://no-color.org, then FORCE_COLOR, then whether a person looks at it. */
+export function hasColour(stream: TextStream, env: Environment): boolean {
+  if (env.NO_COLOR) return false;
+  if (env.FORCE_COLOR !== undefined) return env.FORCE_COLOR !== "0" && env.FORCE_COLOR !== "false";
+  return stream.isTTY === true && env.TERM !== "dumb";
+}
+
+/** A function that styles text for a stream, or leaves it as it is where the stream has no colours. */
+export function stylerFor(stream: TextStream, env: Environment): (style: Style, text: string) => string {
+  if (!hasColour(stream, env)) return (_style, text) => text;
+  return (style, text) => styleText(style, text, { validateStream: false });
+}
+
+/** Whether a person watches, so that lines may be rewritten (spinner, progress). Never in a pipe or in CI. */
+export function isLive(stream: TextStream, env: Environment): boolean {
+  return stream.isTTY === true && env.TERM !== "dumb" && !isCi(env);
+}
+
+/** Whether a question would be answered: a person at both ends. Otherwise say what to pass instead. */
+export function canAsk({ stdin, stdout, env }: Pick<Terminal, "stdin" | "stdout" | "env">): boolean {
+  return stdin.isTTY === true && stdout.isTTY === true && !isCi(env);
+}
+
+function isCi(env: Environment): boolean {
+  return Boolean(env.CI) && env.CI !== "false";
+}
+
+/** One JSON document on stdout, the whole answer of a command with `--json`. */
+export function printJson(terminal: Pick<Terminal, "stdout">, value: unknown): void {
+  const indent = terminal.stdout.isTTY === true ? 2 : 0;
+  terminal.stdout.write(`${JSON.stringify(value, null, indent)}\n`);
+}
+
+export function printLine(stream: TextStream, line = ""): void {
+  stream.write(`${line}\n`);
+}
