@@ -1,18 +1,133 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { newId } from "../../lib/ids.ts";
+import { DatabaseSync } from "../../lib/sqlite.ts";
+import { ENTRY_VERSION, type Entry } from "../../log/entry.ts";
 import { storeContract } from "../../testing/store-contract.ts";
 import { openSqliteStore } from "./sqlite.ts";
 
 let folder: string;
+let path: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "holdfast-sqlite-"));
+  path = join(folder, "test.db");
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("store contract", () => {
   for (const { name, run } of storeContract) {
-    test(name, () => run({ open: () => openSqliteStore({ path: join(folder, "test.db") }) }));
+    test(name, () => run({ open: () => openSqliteStore({ path }) }));
+  }
+});
+
+describe("the file", () => {
+  test("is opened again with everything in it, and leaves nothing beside it", async () => {
+    {
+      await using store = await openSqliteStore({ path });
+      await store.create({ id: "s", agent: "x" });
+    }
+    expect(readdirSync(folder).sort()).toEqual(["test.db", "test.db-nodes"]);
+    expect(readdirSync(`${path}-nodes`)).toEqual([]);
+    await using store = await openSqliteStore({ path });
+    expect(await store.session("s")).toMatchObject({ id: "s", headSeq: 1 });
+  });
+
+  test("of a newer release is refused and left alone", async () => {
+    await (await openSqliteStore({ path }))[Symbol.asyncDispose]();
+    const database = new DatabaseSync(path);
+    database.exec("INSERT INTO migration (version, applied_at) VALUES (999, 0)");
+    database.close();
+    const before = readFileSync(path);
+    await expect(openSqliteStore({ path })).rejects.toMatchObject({
+      code: "unsupported",
+      message: expect.stringContaining("newer release (schema 999"),
+    });
+    expect(readFileSync(path)).toEqual(before);
+  });
+
+  test("of another program is refused and left alone", async () => {
+    const database = new DatabaseSync(path);
+    database.exec("CREATE TABLE notes (text TEXT)");
+    database.close();
+    const before = readFileSync(path);
+    await expect(openSqliteStore({ path })).rejects.toMatchObject({ code: "unsupported" });
+    expect(readFileSync(path)).toEqual(before);
+  });
+
+  test("is refused when it is no database", async () => {
+    writeFileSync(path, "These are notes about bees. ".repeat(1_000));
+    await expect(openSqliteStore({ path })).rejects.toMatchObject({ code: "corrupt" });
+    await expect(openSqliteStore({ path: join(folder, "no/such/folder/x.db") })).rejects.toMatchObject({
+      code: "unavailable",
+    });
+  });
+
+  test("can be in memory", async () => {
+    await using store = await openSqliteStore({ path: ":memory:" });
+    await store.create({ id: "s", agent: "x" });
+    expect((await store.claim("s"))?.epoch).toBe(1);
+    expect(existsSync(":memory:-nodes")).toBe(false);
+  });
+});
+
+test("two living nodes cannot have one id", async () => {
+  await using _first = await openSqliteStore({ path, nodeId: "n" });
+  await expect(openSqliteStore({ path, nodeId: "n" })).rejects.toMatchObject({ code: "conflict" });
+});
+
+test("a full disk fails the append whole, and work goes on when there is room", async ({ skip }) => {
+  const disk = join(folder, "disk");
+  mkdirSync(disk);
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=3m", "tmpfs", disk]).status === 0;
+  if (!mounted) skip("needs the right to mount a small disk");
+  try {
+    const ballast = join(disk, "ballast");
+    writeFileSync(ballast, Buffer.alloc(1_000_000));
+    await using store = await openSqliteStore({ path: join(disk, "test.db") });
+    await store.create({ id: "s", agent: "x" });
+    const lease = await store.claim("s");
+    let head = lease?.headId ?? null;
+    let seq = 1;
+    const append = async () => {
+      const entry: Entry = {
+        id: newId("e"),
+        sessionId: "s",
+        parentId: head,
+        seq: seq + 1,
+        at: 0,
+        v: ENTRY_VERSION,
+        type: "runStarted",
+        runId: "r",
+        model: "x".repeat(100_000),
+      };
+      await store.append("s", { head, epoch: 1 }, [entry]);
+      head = entry.id;
+      seq = entry.seq;
+    };
+    const fill = async () => {
+      for (let i = 0; i < 100; i++) await append();
+    };
+    await expect(fill()).rejects.toMatchObject({ code: "no_space" });
+    expect(seq).toBeGreaterThan(3);
+    await expect(append()).rejects.toMatchObject({ code: "no_space" });
+    expect(await store.session("s")).toMatchObject({ headId: head, headSeq: seq });
+    expect(await store.path("s")).toHaveLength(seq);
+
+    rmSync(ballast);
+    await append();
+    expect(await store.path("s")).toHaveLength(seq);
+  } finally {
+    spawnSync("umount", ["-l", disk]);
   }
 });
