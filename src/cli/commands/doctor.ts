@@ -1,5 +1,5 @@
 import { dataDirOption, jsonOption, type RunnableCommand } from "../command.ts";
-import { type Check, examine } from "../examine.ts";
+import type { Check } from "../examine.ts";
 import { exitCodes } from "../exit.ts";
 import { printJson, printLine, stylerFor, type Terminal } from "../terminal.ts";
 
@@ -18,6 +18,7 @@ export const doctor: RunnableCommand = {
     },
   ],
   async run(input, terminal) {
+    const { examine } = await import("../examine.ts");
     const checks = await examine({
       dataDir: input.text("dataDir"),
       cwd: terminal.cwd,
