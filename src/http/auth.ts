@@ -63,10 +63,8 @@ export function refuseForeignPages(options: {
 
 /** Whether a Host header, or a name to listen on, is this machine under a name that only it can have. */
 export function isLoopbackHost(host: string): boolean {
-  const name = host
-    .replace(/:\d+$/, "")
-    .replace(/^\[|\]$/g, "")
-    .toLowerCase();
+  // A bare IPv6 address has more than one colon and no port; in a Host header it stands in brackets.
+  const name = (/^(?:\[([^\]]*)\]|([^:]*))(?::\d*)?$/.exec(host)?.slice(1).join("") ?? host).toLowerCase();
   return (
     name === "localhost" ||
     name.endsWith(".localhost") ||

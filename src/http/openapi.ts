@@ -105,16 +105,14 @@ function responseHeader({ name, description }: HeaderSpec): [string, JsonObject]
   return [name, { description, schema: { type: "string" } }];
 }
 
-/** A schema by reference; it and every named schema in it become components. */
+/** A schema in which every named one is a reference to a component. */
 function schemaOf(schema: z.ZodType, components: Components): JsonObject {
-  const { $schema: _, $defs, ...own } = z.toJSONSchema(schema, { io: "input" });
-  for (const [name, definition] of Object.entries($defs ?? {})) {
-    components.set(name, withComponentRefs(definition));
-  }
+  const { $schema: _, $defs = {}, ...own } = z.toJSONSchema(schema, { io: "input" });
   const id = z.globalRegistry.get(schema)?.id;
-  if (id === undefined) return withComponentRefs(own);
-  components.set(id, withComponentRefs(own));
-  return { $ref: `#/components/schemas/${id}` };
+  // The generator writes a named schema itself either in place or, when it is used again inside, as a reference.
+  const named = id === undefined || id in $defs ? $defs : { ...$defs, [id]: own };
+  for (const [name, definition] of Object.entries(named)) components.set(name, withComponentRefs(definition));
+  return id === undefined ? withComponentRefs(own) : { $ref: `#/components/schemas/${id}` };
 }
 
 /** The generator puts named schemas under `$defs`; the document keeps them in its components. */

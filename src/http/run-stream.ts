@@ -1,6 +1,3 @@
-import type { Usage } from "../log/content.ts";
-import { addUsage, noUsage } from "../log/content.ts";
-import type { AssistantMessage, RunFailed, RunFinished } from "../log/entry.ts";
 import type { RunEvent } from "../run/events.ts";
 import type { HttpDeps } from "./deps.ts";
 import { encodeEvents } from "./encode.ts";
@@ -64,37 +61,4 @@ export async function* fromMessage(
       event.type === "entry" && event.entry.type === "userMessage" && event.entry.inboxId === messageId;
     if (begun) yield event;
   }
-}
-
-/** What a run came to, for a caller who waits for its end. */
-export interface RunSummary {
-  readonly end: RunFinished | RunFailed;
-  /** The text of the last answer that has any. */
-  readonly text: string;
-  readonly usage: Usage;
-  /** Null when the price of a call is not known. */
-  readonly costUsd: number | null;
-}
-
-/** Reads a run to its end; undefined when the events end before the run does, since the watching was given up. */
-export async function summariseRun(events: AsyncIterable<RunEvent>): Promise<RunSummary | undefined> {
-  let text = "";
-  let usage = noUsage;
-  let costUsd: number | null = 0;
-  for await (const event of events) {
-    if (event.type !== "entry") continue;
-    const { entry } = event;
-    if (entry.type === "assistantMessage") {
-      text = textOf(entry) || text;
-      usage = addUsage(usage, entry.usage);
-      costUsd = costUsd === null || entry.costUsd === null ? null : costUsd + entry.costUsd;
-    } else if (entry.type === "runFinished" || entry.type === "runFailed") {
-      return { end: entry, text, usage, costUsd };
-    }
-  }
-  return undefined;
-}
-
-function textOf(message: AssistantMessage): string {
-  return message.blocks.flatMap((block) => (block.type === "text" ? [block.text] : [])).join("");
 }

@@ -17,7 +17,7 @@ export const sessionIdSchema = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,255}$/, {
     error: "expected 1 to 256 characters of A-Z a-z 0-9 . _ : - that start with a letter or digit",
   })
-  .meta({ examples: ["ses_01jcd3zv6k8h5m2n9p4q7r1s0t"] });
+  .meta({ examples: ["s_01jcd3zv6k8h5m2n9p4q7r1s0t"] });
 
 const model = z
   .string()

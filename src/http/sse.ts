@@ -1,4 +1,5 @@
 import { setImmediate as endOfTick } from "node:timers/promises";
+import { raceSignal } from "../lib/streams.ts";
 
 /**
  * Server-sent events as small operators over async iterables of text. A response is
@@ -147,7 +148,7 @@ export async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSi
   const iterator = source[Symbol.asyncIterator]();
   try {
     while (!signal.aborted) {
-      const item = await orAborted(iterator.next(), signal);
+      const item = await raceSignal(iterator.next(), signal, "aborted" as const);
       if (item === "aborted" || item.done === true) return;
       yield item.value;
     }
@@ -160,14 +161,6 @@ function orSilence<T>(promise: Promise<T>, ms: number): Promise<T | "silence"> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, ms, "silence" as const);
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
-}
-
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | "aborted"> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => resolve("aborted");
-    signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
   });
 }
 

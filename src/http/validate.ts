@@ -95,26 +95,34 @@ function lowerFirst(text: string): string {
 
 /** The names of the fields that the schema knows at a path, over every form that the value there may have. */
 function fieldsAt(schema: z.ZodType, path: readonly (string | number)[]): readonly string[] {
+  const root = z.toJSONSchema(schema, { io: "input" });
   const nodes = path.reduce<readonly unknown[]>(
-    (parents, part) => parents.flatMap(forms).map((form) => child(form, part)),
-    [z.toJSONSchema(schema, { io: "input", reused: "inline" })],
+    (parents, part) => parents.flatMap((node) => forms(node, root.$defs)).map((form) => child(form, part)),
+    [root],
   );
   const names = nodes
-    .flatMap(forms)
-    .flatMap((node) => (isRecord(node) && isRecord(node.properties) ? Object.keys(node.properties) : []));
+    .flatMap((node) => forms(node, root.$defs))
+    .flatMap(({ properties }) => namesOf(properties));
   return [...new Set(names)];
 }
 
-function forms(node: unknown): readonly unknown[] {
+type SchemaNode = Readonly<Record<string, unknown>>;
+
+/** What a value may be: the schema itself, what it refers to, and its alternatives. */
+function forms(node: unknown, definitions: SchemaNode = {}): readonly SchemaNode[] {
   if (!isRecord(node)) return [];
-  const alternatives = [node.anyOf, node.oneOf].flatMap((list) => (Array.isArray(list) ? list : []));
-  return [node, ...alternatives.flatMap(forms)];
+  const target = typeof node.$ref === "string" ? [definitions[node.$ref.replace("#/$defs/", "")]] : [];
+  const others = [target, node.anyOf, node.oneOf].flatMap((list) => (Array.isArray(list) ? list : []));
+  return [node, ...others.flatMap((other) => forms(other, definitions))];
 }
 
-function child(node: unknown, part: string | number): unknown {
-  if (!isRecord(node)) return undefined;
+function child(node: SchemaNode, part: string | number): unknown {
   if (typeof part === "number") return node.items;
   return isRecord(node.properties) && Object.hasOwn(node.properties, part)
     ? node.properties[part]
     : undefined;
+}
+
+function namesOf(properties: unknown): readonly string[] {
+  return isRecord(properties) ? Object.keys(properties) : [];
 }

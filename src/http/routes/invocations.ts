@@ -1,6 +1,7 @@
 import { AppError, isAppError } from "../../lib/errors.ts";
 import type { RunFailed } from "../../log/entry.ts";
 import type { SessionRecord } from "../../log/session-log.ts";
+import { createRunSummary } from "../../run/run-result.ts";
 import type { HttpDeps } from "../deps.ts";
 import { wireEventSchema } from "../entry-schemas.ts";
 import { errorResponse, statusOf, type WireCode, wireError } from "../errors.ts";
@@ -12,7 +13,7 @@ import {
   wantsEventStream,
 } from "../headers.ts";
 import { type Call, defineRoute, type Route } from "../route.ts";
-import { closingSignal, fromMessage, type SentMessage, streamRun, summariseRun } from "../run-stream.ts";
+import { closingSignal, fromMessage, type SentMessage, streamRun } from "../run-stream.ts";
 import {
   type InvocationAnswer,
   invocationAnswerSchema,
@@ -108,20 +109,25 @@ async function answer(
 ): Promise<Response> {
   const signal = AbortSignal.any([c.req.raw.signal, closingSignal(c)]);
   const events = fromMessage(deps.sessions.watchRun(sessionId, messageId, { after, signal }), messageId);
-  const run = await summariseRun(untilAborted(events, signal));
-  if (run === undefined) {
-    return errorResponse(
-      wireError("unavailable", "the server is closing; the run goes on when it is back", {
-        hint: "Ask again with the same Idempotency-Key, or read the session's events.",
-        details: { sessionId, messageId },
-      }),
-      { ...headers, "retry-after": "5" },
+  const summary = createRunSummary();
+  for await (const event of untilAborted(events, signal)) {
+    summary.add(event);
+    if (event.type !== "entry") continue;
+    if (event.entry.type === "runFailed") return failedRun(event.entry, sessionId, headers);
+    if (event.entry.type !== "runFinished") continue;
+    const { runId, reason } = event.entry;
+    const { text, usage, costUsd } = summary.result();
+    return c.json(
+      { text, sessionId, runId, reason, usage, costUsd } satisfies InvocationAnswer,
+      200,
+      headers,
     );
   }
-  const { end, text, usage, costUsd } = run;
-  if (end.type === "runFailed") return failedRun(end, sessionId, headers);
-  const body: InvocationAnswer = { text, sessionId, runId: end.runId, reason: end.reason, usage, costUsd };
-  return c.json(body, 200, headers);
+  const closing = wireError("unavailable", "the server is closing; the run goes on when it is back", {
+    hint: "Ask again with the same Idempotency-Key, or read the session's events.",
+    details: { sessionId, messageId },
+  });
+  return errorResponse(closing, { ...headers, "retry-after": "5" });
 }
 
 function failedRun(

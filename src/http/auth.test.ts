@@ -1,0 +1,93 @@
+import { Hono } from "hono";
+import { describe, expect, test } from "vitest";
+import { hashToken, isLoopbackHost, refuseForeignPages, requireBearer } from "./auth.ts";
+import { responseOf } from "./errors.ts";
+
+function appWith(middleware: ReturnType<typeof requireBearer>): Hono {
+  const app = new Hono();
+  app.use(middleware);
+  app.get("/", (c) => c.text("in"));
+  app.onError((error) => responseOf(error, () => {}));
+  return app;
+}
+
+async function statusFor(app: Hono, headers: Record<string, string>): Promise<number> {
+  return (await app.request("/", { headers })).status;
+}
+
+describe("requireBearer", () => {
+  const app = appWith(requireBearer({ tokenHashes: [hashToken("first"), hashToken("second")] }));
+
+  test.each([
+    ["Bearer first", 200],
+    ["bearer second", 200],
+    ["Bearer third", 401],
+    ["Bearer ", 401],
+    ["Basic first", 401],
+    [`Bearer ${hashToken("first")}`, 401],
+  ])("%s is answered with %i", async (authorization, status) => {
+    expect(await statusFor(app, { authorization })).toBe(status);
+  });
+
+  test("without a token: 401 that says how", async () => {
+    const response = await app.request("/");
+    expect(response.status).toBe(401);
+    expect(response.headers.get("www-authenticate")).toBe("Bearer");
+    expect(await response.json()).toMatchObject({
+      error: { code: "unauthorized", hint: expect.any(String) },
+    });
+  });
+
+  test("a configuration without a usable token is refused", () => {
+    expect(() => requireBearer({ tokenHashes: [] })).toThrow("no token");
+    expect(() => requireBearer({ tokenHashes: ["secret"] })).toThrow("not a SHA-256");
+  });
+});
+
+describe("refuseForeignPages", () => {
+  const local = appWith(
+    refuseForeignPages({ loopbackOnly: true, allowedOrigins: ["https://console.example"] }),
+  );
+  const open = appWith(refuseForeignPages({ loopbackOnly: false, allowedOrigins: [] }));
+
+  test.each([
+    [{ host: "localhost:8080" }, 200],
+    [{ host: "127.0.0.1" }, 200],
+    [{ host: "[::1]:8080" }, 200],
+    [{ host: "agent.localhost:8080" }, 200],
+    [{ host: "attacker.example:8080" }, 403],
+    [{ host: "127.0.0.1.attacker.example" }, 403],
+    [{ host: "localhost.attacker.example" }, 403],
+    [{ host: "localhost:8080", origin: "http://localhost:8080" }, 200],
+    [{ host: "localhost:8080", origin: "http://localhost:3000" }, 403],
+    [{ host: "localhost:8080", origin: "https://attacker.example" }, 403],
+    [{ host: "localhost:8080", origin: "null" }, 403],
+    [{ host: "localhost:8080", origin: "https://console.example" }, 200],
+    [{ host: "localhost:8080", "sec-fetch-site": "cross-site" }, 403],
+    [{ host: "localhost:8080", "sec-fetch-site": "same-origin" }, 200],
+  ])("%o is answered with %i", async (headers, status) => {
+    expect(await statusFor(local, headers)).toBe(status);
+  });
+
+  test("with authentication any name is served, other pages still not", async () => {
+    expect(await statusFor(open, { host: "agents.example" })).toBe(200);
+    expect(await statusFor(open, { host: "agents.example", origin: "https://attacker.example" })).toBe(403);
+  });
+});
+
+test.each([
+  ["127.0.0.1", true],
+  ["127.1.2.3", true],
+  ["::1", true],
+  ["[::1]", true],
+  ["::1:2", false],
+  ["[::2]:8080", false],
+  ["", false],
+  ["localhost", true],
+  ["0.0.0.0", false],
+  ["::", false],
+  ["192.168.1.2", false],
+  ["example.test", false],
+])("isLoopbackHost(%s) is %s", (host, expected) => {
+  expect(isLoopbackHost(host)).toBe(expected);
+});

@@ -1,0 +1,193 @@
+import { AppError } from "../lib/errors.ts";
+import { newId } from "../lib/ids.ts";
+import type { Entry } from "../log/entry.ts";
+import type { SessionFilter, SessionRecord } from "../log/session-log.ts";
+import type { RunEvent } from "../run/events.ts";
+import type { Sessions } from "../run/sessions.ts";
+import type { Execution } from "../sandboxes/sandbox.ts";
+import { followEvents } from "./follow.ts";
+import { idempotencyKeyHeader, sessionHeader } from "./headers.ts";
+import { readExecution } from "./remote-execution.ts";
+import type { AgentSummary, Directory, Invocation, InvocationAnswer, WrittenFile } from "./schemas.ts";
+import { createTransport, type TransportOptions } from "./transport.ts";
+
+/**
+ * A Holdfast server as seen from a program: the same methods as `Sessions`, so that the command line works on a server as
+ * it works in process, and what only a server has.
+ *
+ * Whatever creates something carries an idempotency key, made here where the caller gives none, and is sent again when the
+ * connection fails. Streams reconnect from their cursor: each entry arrives exactly once, and a `notice` (code
+ * "reconnecting") tells that deltas may have been missed.
+ */
+export interface Client extends Omit<Sessions, "sandbox"> {
+  agents(): Promise<readonly AgentSummary[]>;
+  ping(): Promise<{ readonly status: "Healthy" | "HealthyBusy"; readonly time_of_last_update: number }>;
+  /** One prompt, one answer. To watch it come: `create`, `send`, `watchRun`. */
+  invoke(invocation: Invocation, options?: InvokeOptions): Promise<InvocationAnswer>;
+  readonly files: RemoteFiles;
+}
+
+export interface InvokeOptions {
+  /** Default: a new session. */
+  readonly sessionId?: string;
+  readonly idempotencyKey?: string;
+  /** Ends the waiting, not the run. */
+  readonly signal?: AbortSignal;
+}
+
+/** The files of a session's workspace; paths are relative to it. @throws AppError `not_found` */
+export interface RemoteFiles {
+  list(sessionId: string, path?: string): Promise<Directory>;
+  read(sessionId: string, path: string, signal?: AbortSignal): Promise<ReadableStream<Uint8Array>>;
+  write(
+    sessionId: string,
+    path: string,
+    content: Uint8Array | ReadableStream<Uint8Array>,
+  ): Promise<WrittenFile>;
+  delete(sessionId: string, path: string, options?: { readonly recursive?: boolean }): Promise<void>;
+}
+
+export function createClient(options: TransportOptions): Client {
+  const transport = createTransport(options);
+
+  async function get<T>(path: string): Promise<T> {
+    const response = await transport.send("GET", path, { repeatable: true });
+    return (await response.json()) as T;
+  }
+
+  function post(path: string, json: unknown, idempotencyKey: string = newId("key")): Promise<Response> {
+    const headers = { [idempotencyKeyHeader.name]: idempotencyKey };
+    return transport.send("POST", path, { json, headers, repeatable: true });
+  }
+
+  function follow(sessionId: string, query: FollowQuery, signal: AbortSignal): AsyncIterable<RunEvent> {
+    return followEvents(transport, {
+      path: (after) => `${sessionPath(sessionId)}/events?${queryString({ ...query, after })}`,
+      after: query.after,
+      signal,
+    });
+  }
+
+  return {
+    agents: async () => (await get<{ agents: readonly AgentSummary[] }>("/v1/agents")).agents,
+    ping: () => get("/ping"),
+
+    async invoke(invocation, { sessionId, idempotencyKey = newId("key"), signal } = {}) {
+      const headers = {
+        [idempotencyKeyHeader.name]: idempotencyKey,
+        ...(sessionId === undefined ? {} : { [sessionHeader.name]: sessionId }),
+      };
+      const send = { json: invocation, headers, signal, repeatable: true };
+      return (await (await transport.send("POST", "/invocations", send)).json()) as InvocationAnswer;
+    },
+
+    async create({ idempotencyKey, ...session }) {
+      const response = await post("/v1/sessions", session, idempotencyKey);
+      return { session: (await response.json()) as SessionRecord, created: response.status === 201 };
+    },
+
+    get: (sessionId) => get(sessionPath(sessionId)),
+
+    async list(filter: SessionFilter = {}) {
+      const page = await get<{ sessions: readonly SessionRecord[] }>(`/v1/sessions?${queryString(filter)}`);
+      return page.sessions;
+    },
+
+    async entries(sessionId, after = 0, limit = 1000) {
+      const query = queryString({ format: "json", after, limit });
+      const page = await get<{ entries: readonly Entry[] }>(`${sessionPath(sessionId)}/events?${query}`);
+      return page.entries;
+    },
+
+    async send(sessionId, { blocks, model, idempotencyKey }) {
+      const message = { prompt: blocks, ...(model === undefined ? {} : { model }) };
+      const response = await post(`${sessionPath(sessionId)}/messages`, message, idempotencyKey);
+      return (await response.json()) as { messageId: string; duplicate: boolean };
+    },
+
+    watch: (sessionId, { after = 0, signal }) => follow(sessionId, { after }, signal),
+    watchRun: (sessionId, message, { after = 0, signal }) => follow(sessionId, { after, message }, signal),
+
+    async stop(sessionId, reason) {
+      const response = await post(`${sessionPath(sessionId)}/stop`, reason === undefined ? {} : { reason });
+      return (await response.json()) as { stopped: boolean };
+    },
+
+    async exec(sessionId, { idempotencyKey = newId("key"), stdin, ...command }): Promise<Execution> {
+      const left = new AbortController();
+      const path = `${sessionPath(sessionId)}/exec`;
+      const response = await transport.send("POST", path, {
+        json: { ...command, ...(stdin === undefined ? {} : { stdin: textOf(stdin) }) },
+        headers: { accept: "text/event-stream", [idempotencyKeyHeader.name]: idempotencyKey },
+        signal: left.signal,
+        repeatable: true,
+      });
+      return readExecution(transport.events(response), {
+        leave: () => left.abort(),
+        kill: async (operationId) => {
+          await transport.send("DELETE", `${path}/${encodeURIComponent(operationId)}`, { repeatable: true });
+        },
+      });
+    },
+
+    files: {
+      list: (sessionId, path = "") => get(filePath(sessionId, path)),
+
+      async read(sessionId, path, signal) {
+        const response = await transport.send("GET", filePath(sessionId, path), {
+          headers: { accept: "*/*" },
+          signal,
+          repeatable: true,
+        });
+        return response.body ?? new Blob([]).stream();
+      },
+
+      async write(sessionId, path, content) {
+        // A stream can be read only once, so it cannot be sent again.
+        const repeatable = content instanceof Uint8Array;
+        const headers = { "content-type": "application/octet-stream" };
+        const response = await transport.send("PUT", filePath(sessionId, path), {
+          body: content,
+          headers,
+          repeatable,
+        });
+        return (await response.json()) as WrittenFile;
+      },
+
+      async delete(sessionId, path, { recursive = false } = {}) {
+        await transport.send("DELETE", `${filePath(sessionId, path)}?${queryString({ recursive })}`);
+      },
+    },
+  };
+}
+
+interface FollowQuery {
+  readonly after: number;
+  readonly message?: string;
+}
+
+function sessionPath(sessionId: string): string {
+  return `/v1/sessions/${encodeURIComponent(sessionId)}`;
+}
+
+function filePath(sessionId: string, path: string): string {
+  return `${sessionPath(sessionId)}/files/${path.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+function queryString(fields: object): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(fields)) if (value !== undefined) query.set(name, String(value));
+  return query.toString();
+}
+
+/** Standard input travels as JSON text. @throws AppError `unsupported` for bytes that are not text. */
+function textOf(stdin: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(stdin);
+  } catch (cause) {
+    throw new AppError("unsupported", "standard input for a command on a server has to be UTF-8 text", {
+      hint: "Upload the bytes as a file first, and let the command read it.",
+      cause,
+    });
+  }
+}
