@@ -73,7 +73,7 @@ test("loads an agent with all that it refers to", async () => {
 });
 
 test("a scripted agent has a model of its own name", async () => {
-  write({ "script.yaml": "turns: []" });
+  write({ "script.yaml": "turns: [{ text: Done. }]" });
   writeHarness({ model: { id: "scripted", script: "./script.yaml" } });
   const { agent, model } = await loadAgentOrThrow(folder, options);
   expect(agent.model.id).toBe("scripted/clerk");
@@ -154,6 +154,17 @@ test("two modules may not have tools of one name", async () => {
     {
       field: "tools[1].module",
       message: 'the name "a" of its tool is taken by the tool of tools[0]',
+    },
+  ]);
+});
+
+test("a script is read, so that its mistakes are told before it is played", async () => {
+  write({ "script.yaml": "turns: 3" });
+  const problems = await problemsOf({ model: { id: "scripted", script: "./script.yaml" } });
+  expect(problems).toMatchObject([
+    {
+      field: "model.script",
+      message: expect.stringMatching(/^this script cannot be played: .*script\.yaml/),
     },
   ]);
 });

@@ -1,4 +1,5 @@
 import { dirname, resolve } from "node:path";
+import { errorMessage, isAppError } from "../lib/errors.ts";
 import { isDirectory, isFile, readTextIfAny } from "../lib/files.ts";
 import { nearest } from "../lib/json.ts";
 import { matchesPattern } from "../permissions/rules.ts";
@@ -72,7 +73,14 @@ async function resolveScript(path: string | undefined, folder: string, report: R
   const absolute = resolve(folder, path);
   if (!(await isFile(absolute))) {
     report(["model", "script"], `there is no file "${path}"`, `Looked for ${absolute}.`);
+    return absolute;
   }
+  // Few agents have a script, and its parser is large.
+  const { loadScript } = await import("../models/scripted/script.ts");
+  await loadScript(absolute).catch((error: unknown) => {
+    const hint = isAppError(error) ? error.hint : undefined;
+    report(["model", "script"], `this script cannot be played: ${errorMessage(error)}`, hint);
+  });
   return absolute;
 }
 

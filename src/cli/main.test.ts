@@ -1,0 +1,41 @@
+import { execFile } from "node:child_process";
+import { tmpdir } from "node:os";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+/** The real program in a process of its own, with pipes instead of a terminal. */
+const main = fileURLToPath(new URL("main.ts", import.meta.url));
+
+function holdfast(words: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const options = { env: { PATH: process.env.PATH, ...env }, cwd: tmpdir() };
+  return new Promise<{ exitCode: unknown; stdout: string; stderr: string }>((settle) => {
+    execFile(process.execPath, [main, ...words], options, (error, stdout, stderr) =>
+      settle({ exitCode: error === null ? 0 : error.code, stdout, stderr }),
+    );
+  });
+}
+
+test("prints its help, without colours in a pipe and without warnings", async () => {
+  const { exitCode, stdout, stderr } = await holdfast(["--help"]);
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+  expect(stdout).toContain("Usage: holdfast");
+  expect(stdout).not.toContain("\u001b");
+});
+
+test("prints colours where they are wanted", async () => {
+  expect((await holdfast(["--help"], { FORCE_COLOR: "1" })).stdout).toContain("\u001b[1mUsage:");
+});
+
+test("wrong use ends the process with its exit code", async () => {
+  expect(await holdfast(["validat"])).toEqual({
+    exitCode: 2,
+    stdout: "",
+    stderr: "error: unknown command 'validat'\n(Did you mean validate?)\nSee: holdfast --help\n",
+  });
+});
+
+test("a mistake in an agent ends the process with its exit code", async () => {
+  const { exitCode, stdout } = await holdfast(["validate", "no-such-agent", "--json"]);
+  expect(exitCode).toBe(3);
+  expect(JSON.parse(stdout)).toMatchObject({ ok: false });
+});

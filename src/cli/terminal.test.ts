@@ -1,0 +1,41 @@
+import { Readable } from "node:stream";
+import { expect, test } from "vitest";
+import { canAsk, hasColour, isLive, printJson, stylerFor } from "./terminal.ts";
+
+const tty = { write: () => {}, isTTY: true };
+const pipe = { write: () => {} };
+
+test.each([
+  { stream: tty, env: {}, colour: true, live: true },
+  { stream: pipe, env: {}, colour: false, live: false },
+  { stream: tty, env: { NO_COLOR: "1" }, colour: false, live: true },
+  { stream: tty, env: { NO_COLOR: "" }, colour: true, live: true },
+  { stream: pipe, env: { FORCE_COLOR: "1" }, colour: true, live: false },
+  { stream: tty, env: { FORCE_COLOR: "0" }, colour: false, live: true },
+  { stream: pipe, env: { FORCE_COLOR: "1", NO_COLOR: "1" }, colour: false, live: false },
+  { stream: tty, env: { TERM: "dumb" }, colour: false, live: false },
+  { stream: tty, env: { CI: "true" }, colour: true, live: false },
+  { stream: tty, env: { CI: "false" }, colour: true, live: true },
+])("$stream.isTTY with $env: colour $colour, live $live", ({ stream, env, colour, live }) => {
+  expect(hasColour(stream, env)).toBe(colour);
+  expect(isLive(stream, env)).toBe(live);
+});
+
+test("text is styled only where colours are", () => {
+  expect(stylerFor(pipe, {})("red", "x")).toBe("x");
+  expect(stylerFor(tty, {})("red", "x")).toBe("\u001b[31mx\u001b[39m");
+});
+
+test("a question is asked only of a person at both ends", () => {
+  const person = Object.assign(Readable.from([]), { isTTY: true });
+  expect(canAsk({ stdin: person, stdout: tty, env: {} })).toBe(true);
+  expect(canAsk({ stdin: person, stdout: tty, env: { CI: "1" } })).toBe(false);
+  expect(canAsk({ stdin: person, stdout: pipe, env: {} })).toBe(false);
+  expect(canAsk({ stdin: Readable.from([]), stdout: tty, env: {} })).toBe(false);
+});
+
+test("JSON is one line in a pipe", () => {
+  let text = "";
+  printJson({ stdout: { write: (piece) => (text += piece) } }, { a: [1] });
+  expect(text).toBe('{"a":[1]}\n');
+});
