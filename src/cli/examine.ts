@@ -3,7 +3,6 @@ import { delimiter, dirname, join, resolve } from "node:path";
 import { providers } from "../agents/providers.ts";
 import { dataDirOf, type Environment, keyVariablesOf, readConfig } from "../config.ts";
 import { errorMessage } from "../lib/errors.ts";
-import { isDirectory } from "../lib/files.ts";
 import type { SandboxCapabilities, SandboxDriver, SandboxProbe } from "../sandboxes/sandbox.ts";
 
 /** One thing about this machine. */
@@ -28,7 +27,9 @@ export interface ExamineOptions {
 export async function examine({ dataDir, cwd, env }: ExamineOptions): Promise<readonly Check[]> {
   const config = readConfig(dataDir === undefined ? {} : { dataDir: resolve(cwd, dataDir) }, env);
   const [sandboxes, store, search] = await Promise.all([
-    checkSandboxes(await sandboxDrivers()),
+    import("../provide-sandboxes.ts").then(async ({ sandboxDrivers }) =>
+      checkSandboxes(await sandboxDrivers()),
+    ),
     checkStore(dataDirOf(config, join(cwd, "harness.json"))),
     checkSearch(env),
   ]);
@@ -42,17 +43,10 @@ function checkNode(): Check {
   return { name: "node", status: "ok", finding: `Node ${process.versions.node}`, fix: null };
 }
 
-/** The strongest first: the order in which `isolation: "auto"` chooses. */
-async function sandboxDrivers(): Promise<readonly SandboxDriver[]> {
-  const [{ processDriver }, { virtualDriver }, { noneDriver }] = await Promise.all([
-    import("../sandboxes/process/process.ts"),
-    import("../sandboxes/virtual/virtual.ts"),
-    import("../sandboxes/none/none.ts"),
-  ]);
-  return [processDriver(), virtualDriver(), noneDriver()];
-}
-
-/** Agents need one that `auto` may choose; `none` is never chosen by itself. */
+/**
+ * Takes the drivers in the order in which `isolation: "auto"` prefers them, and disposes of them. Agents need one that it may
+ * choose; `none` is never chosen by itself.
+ */
 export async function checkSandboxes(drivers: readonly SandboxDriver[]): Promise<readonly Check[]> {
   const probes = await Promise.all(drivers.map((driver) => driver.probe()));
   await Promise.all(drivers.map((driver) => driver[Symbol.asyncDispose]()));
@@ -91,9 +85,9 @@ function describeCapabilities({ isolation, limits, network, realPrograms }: Sand
 }
 
 /** Opens a database where the real one would be, since only that tells what the file system can do. */
-async function checkStore(dataDir: string): Promise<Check> {
+export async function checkStore(dataDir: string): Promise<Check> {
   const name = "store";
-  const parent = await nearestDirectory(dataDir);
+  const parent = await nearestExisting(dataDir);
   let trial: string | undefined;
   try {
     trial = await mkdtemp(join(parent, ".holdfast-doctor-"));
@@ -120,9 +114,9 @@ async function checkStore(dataDir: string): Promise<Check> {
   }
 }
 
-async function nearestDirectory(path: string): Promise<string> {
+async function nearestExisting(path: string): Promise<string> {
   for (let candidate = path; ; candidate = dirname(candidate)) {
-    if ((await isDirectory(candidate)) || candidate === dirname(candidate)) return candidate;
+    if (candidate === dirname(candidate) || (await isAccessible(candidate, constants.F_OK))) return candidate;
   }
 }
 
@@ -135,7 +129,7 @@ async function journalMode(file: string): Promise<string> {
 }
 
 /** Which keys are set, by name. One that `auto` chooses a model by is enough. */
-function checkKeys(models: { hasKey(provider: string): boolean }): readonly Check[] {
+export function checkKeys(models: { hasKey(provider: string): boolean }): readonly Check[] {
   const found = providers.filter(({ name }) => models.hasKey(name)).map(({ name }) => name);
   if (found.length > 0) return [{ name: "model keys", status: "ok", finding: found.join(", "), fix: null }];
   const usual = providers.flatMap(({ name, defaultModel }) =>
@@ -151,7 +145,7 @@ function checkKeys(models: { hasKey(provider: string): boolean }): readonly Chec
   ];
 }
 
-async function checkSearch(env: Environment): Promise<Check> {
+export async function checkSearch(env: Environment): Promise<Check> {
   const path = await findProgram("rg", env);
   if (path !== undefined) return { name: "ripgrep", status: "ok", finding: path, fix: null };
   const finding = "not found: agents search files with a slower built-in search";
@@ -161,13 +155,16 @@ async function checkSearch(env: Environment): Promise<Check> {
 async function findProgram(program: string, env: Environment): Promise<string | undefined> {
   for (const folder of (env.PATH ?? "").split(delimiter).filter(Boolean)) {
     const file = join(folder, program);
-    const executable = await access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (executable) return file;
+    if (await isAccessible(file, constants.X_OK)) return file;
   }
   return undefined;
+}
+
+function isAccessible(path: string, mode: number): Promise<boolean> {
+  return access(path, mode).then(
+    () => true,
+    () => false,
+  );
 }
 
 function installCommand(name: string): string {
