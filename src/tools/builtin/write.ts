@@ -1,0 +1,31 @@
+import { z } from "zod";
+import { formatBytes } from "../clean-text.ts";
+import { defineTool } from "../define.ts";
+import { plural, shown } from "./workspace.ts";
+
+export const writeTool = defineTool({
+  name: "write",
+  description: [
+    "Writes a text file in the workspace: makes it, or replaces all that was in it. Directories on the way are made.",
+    "Use it for new files and for complete rewrites.",
+    "Not to change a part of a file: `edit` is shorter, and cannot lose the rest. Not for binary files: make those with `shell`.",
+  ].join("\n"),
+  input: z.strictObject({
+    path: z.string().min(1).describe("Relative to the workspace, or absolute in it."),
+    content: z.string().describe("The whole content of the file."),
+  }),
+  effect: "idempotent",
+
+  async run({ path, content }, context) {
+    const sandbox = await context.sandbox();
+    const before = await sandbox.stat(path);
+    const bytes = Buffer.from(content);
+    await sandbox.writeFile(path, bytes);
+    const name = shown(sandbox, path);
+    const lines = content === "" ? 0 : content.split("\n").length - (content.endsWith("\n") ? 1 : 0);
+    return {
+      content: `${before === undefined ? "Wrote" : "Replaced"} ${name} (${plural(lines, "line")}, ${formatBytes(bytes.length)}).`,
+      details: { path: name, bytes: bytes.length, created: before === undefined },
+    };
+  },
+});
