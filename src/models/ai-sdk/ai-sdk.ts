@@ -35,15 +35,23 @@ export function createAiSdkModel(options: AiSdkModelOptions): Model {
 
   async function* stream(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelEvent, void> {
     const patience = startPatience(signal, limits);
+    let parts: Parts | undefined;
     let isComplete = false;
     try {
-      const opened = await raceSignal(open(request, patience), patience.signal, undefined);
-      if (opened !== undefined) {
-        for await (const event of readAnswer(opened, dialect.provider, patience)) {
-          isComplete = event.type === "finished";
-          yield event;
-          if (isComplete || event.type === "failed") return;
-        }
+      parts = await raceSignal(open(request, patience), patience.signal, undefined);
+      const answer = createAnswerReader(dialect.provider);
+      // One loop, without a generator inside: it runs for every chunk.
+      while (parts !== undefined) {
+        patience.wait();
+        const { done, value: part } = await parts.read();
+        if (done) break;
+        const event = answer.take(part);
+        patience.heard(event !== undefined);
+        if (event === undefined) continue;
+        if (event.type === "finished") await drain(parts);
+        isComplete = event.type === "finished";
+        yield event;
+        if (event.type === "finished" || event.type === "failed") return;
       }
       yield { type: "failed", failure: endFailure(patience, limits) };
     } catch (error) {
@@ -51,66 +59,31 @@ export function createAiSdkModel(options: AiSdkModelOptions): Model {
       yield { type: "failed", failure };
     } finally {
       patience.close(isComplete);
+      if (!isComplete) parts?.cancel().catch(() => {});
     }
   }
 
-  async function open(request: ModelRequest, patience: Patience) {
+  async function open(request: ModelRequest, { signal }: Patience): Promise<Parts> {
     const model = await languageModel();
-    const { stream: parts } = await model.doStream({ ...mapRequest(request), abortSignal: patience.signal });
-    return parts;
+    const { stream: parts } = await model.doStream({ ...mapRequest(request), abortSignal: signal });
+    const reader = parts.getReader();
+    // Ends a read that is under way, whatever the package does with the signal.
+    signal.addEventListener("abort", () => void reader.cancel().catch(() => {}), { once: true });
+    return reader;
   }
 
   return { id, stream };
 }
 
-/**
- * The events of one answer. Ends with `finished` or `failed`, or without either when the wait was ended or the provider
- * stopped short.
- */
-async function* readAnswer(
-  parts: ReadableStream<LanguageModelV4StreamPart>,
-  provider: string,
-  patience: Patience,
-): AsyncGenerator<ModelEvent, void> {
-  const source = parts.getReader();
-  // Ends a read that is under way, whatever the package does with the signal.
-  const cancel = () => void source.cancel().catch(() => {});
-  patience.signal.addEventListener("abort", cancel, { once: true });
-  const reader = createAnswerReader(provider);
-  let events: ModelEvent[] = [];
-  const emit = (event: ModelEvent) => void events.push(event);
-  let last: ModelEvent | undefined;
-  try {
-    while (last === undefined) {
-      patience.wait();
-      const { done, value: part } = await source.read();
-      if (done) return;
-      reader.take(part, emit);
-      patience.heard(events.length > 0);
-      for (const event of events) {
-        if (event.type === "finished" || event.type === "failed") {
-          last = event;
-          break;
-        }
-        yield event;
-      }
-      if (events.length > 0) events = [];
-    }
-    if (last.type === "finished") await drain(source);
-    yield last;
-  } finally {
-    patience.signal.removeEventListener("abort", cancel);
-    cancel();
-  }
-}
+type Parts = ReadableStreamDefaultReader<LanguageModelV4StreamPart>;
 
 const DRAIN_MS = 100;
 
 /** Reads to the end of the body, which is near, so that the connection can serve the next request. */
-async function drain(source: ReadableStreamDefaultReader<LanguageModelV4StreamPart>): Promise<void> {
-  const timer = setTimeout(() => void source.cancel().catch(() => {}), DRAIN_MS);
+async function drain(parts: Parts): Promise<void> {
+  const timer = setTimeout(() => void parts.cancel().catch(() => {}), DRAIN_MS);
   try {
-    while (!(await source.read()).done);
+    while (!(await parts.read()).done);
   } catch {
     // The answer is complete; what happens to the connection behind it is of no interest.
   } finally {
