@@ -1,5 +1,5 @@
 import { dirname, join, resolve } from "node:path";
-import type { ModelAccess } from "./agents/choose-model.ts";
+import { type ModelAccess, modelIdPattern } from "./agents/choose-model.ts";
 import { providers } from "./agents/providers.ts";
 import { AppError } from "./lib/errors.ts";
 import { nearest } from "./lib/json.ts";
@@ -152,7 +152,7 @@ function readOllamaHost(value: string | undefined, problems: string[]): string {
 
 function readModel(model: string | undefined, problems: string[]): string | null {
   if (model === undefined) return null;
-  if (!/^(?:scripted|[a-z0-9][a-z0-9-]*\/\S+)$/.test(model)) {
+  if (!modelIdPattern.test(model)) {
     problems.push(`HOLDFAST_MODEL ${JSON.stringify(model)} is not a model's id: expected "provider/name"`);
   }
   return model;

@@ -1,5 +1,8 @@
 import { providers } from "./providers.ts";
 
+/** "provider/name", or "scripted". */
+export const modelIdPattern = /^(?:scripted|[a-z0-9][a-z0-9-]*\/\S+)$/;
+
 /** What harness.json says about the model; null where it says nothing. */
 export interface WantedModel {
   /** "provider/name", or "scripted". */

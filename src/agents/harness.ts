@@ -3,6 +3,7 @@ import { durationPattern, LONGEST_TIMER_MS, parseDuration, parseSize, sizePatter
 import type { Effect } from "../log/entry.ts";
 import type { ReasoningEffort } from "../models/model.ts";
 import type { SandboxKind } from "../sandboxes/sandbox.ts";
+import { modelIdPattern } from "./choose-model.ts";
 
 /**
  * The shape of harness.json: the fields that work today, each with its default. A file with a name and a prompt is an
@@ -38,7 +39,7 @@ const path = z.string().min(1);
 
 const modelId = z
   .string()
-  .regex(/^(?:scripted|[a-z0-9][a-z0-9-]*\/\S+)$/, { error: 'expected "provider/name"' })
+  .regex(modelIdPattern, { error: 'expected "provider/name"' })
   .meta({
     description: 'The model as "provider/name". "scripted" plays the file in `script`.',
     examples: ["anthropic/claude-sonnet-4-6", "openai/gpt-5.2", "ollama/qwen3"],

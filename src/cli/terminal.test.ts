@@ -1,6 +1,5 @@
-import { Readable } from "node:stream";
 import { expect, test } from "vitest";
-import { canAsk, hasColour, isLive, printJson, stylerFor } from "./terminal.ts";
+import { hasColour, isLive, printJson, stylerFor } from "./terminal.ts";
 
 const tty = { write: () => {}, isTTY: true };
 const pipe = { write: () => {} };
@@ -24,14 +23,6 @@ test.each([
 test("text is styled only where colours are", () => {
   expect(stylerFor(pipe, {})("red", "x")).toBe("x");
   expect(stylerFor(tty, {})("red", "x")).toBe("\u001b[31mx\u001b[39m");
-});
-
-test("a question is asked only of a person at both ends", () => {
-  const person = Object.assign(Readable.from([]), { isTTY: true });
-  expect(canAsk({ stdin: person, stdout: tty, env: {} })).toBe(true);
-  expect(canAsk({ stdin: person, stdout: tty, env: { CI: "1" } })).toBe(false);
-  expect(canAsk({ stdin: person, stdout: pipe, env: {} })).toBe(false);
-  expect(canAsk({ stdin: Readable.from([]), stdout: tty, env: {} })).toBe(false);
 });
 
 test("JSON is one line in a pipe", () => {

@@ -45,11 +45,6 @@ export function isLive(stream: TextStream, env: Environment): boolean {
   return stream.isTTY === true && env.TERM !== "dumb" && !isCi(env);
 }
 
-/** Whether a question would be answered: a person at both ends. Otherwise say what to pass instead. */
-export function canAsk({ stdin, stdout, env }: Pick<Terminal, "stdin" | "stdout" | "env">): boolean {
-  return stdin.isTTY === true && stdout.isTTY === true && !isCi(env);
-}
-
 function isCi(env: Environment): boolean {
   return Boolean(env.CI) && env.CI !== "false";
 }
