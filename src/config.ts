@@ -55,12 +55,12 @@ const variables = [
 /** @throws AppError `invalid_config` that names every wrong setting at once. */
 export function readConfig(overrides: ConfigOverrides = {}, env: Environment = process.env): Config {
   const problems: string[] = [];
-  const dataDir = overrides.dataDir ?? valueOf(env, "HOLDFAST_DATA_DIR");
-  const host = readHost(overrides.host ?? valueOf(env, "HOLDFAST_HOST"), problems);
-  const port = readPort(overrides.port ?? valueOf(env, "HOLDFAST_PORT"), problems);
-  const serverUrl = readUrl(overrides.url ?? valueOf(env, "HOLDFAST_URL"), { host, port }, problems);
-  const ollamaUrl = readOllamaHost(valueOf(env, "OLLAMA_HOST"), problems);
-  const defaultModel = readModel(valueOf(env, "HOLDFAST_MODEL"), problems);
+  const dataDir = overrides.dataDir ?? settingOf(env, "HOLDFAST_DATA_DIR");
+  const host = readHost(overrides.host ?? settingOf(env, "HOLDFAST_HOST"), problems);
+  const port = readPort(overrides.port ?? settingOf(env, "HOLDFAST_PORT"), problems);
+  const serverUrl = readUrl(overrides.url ?? settingOf(env, "HOLDFAST_URL"), { host, port }, problems);
+  const ollamaUrl = readOllamaHost(settingOf(env, "OLLAMA_HOST"), problems);
+  const defaultModel = readModel(settingOf(env, "HOLDFAST_MODEL"), problems);
   checkTokens(env, problems);
   if (problems.length > 0) {
     const hint = "Correct the environment variable, or the option of the command that says otherwise.";
@@ -73,7 +73,7 @@ export function readConfig(overrides: ConfigOverrides = {}, env: Environment = p
     serverUrl,
     models: { defaultModel, ollamaUrl, apiKey, hasKey: (provider) => apiKey(provider) !== undefined },
     bearerTokens: () => tokensIn(env),
-    clientToken: () => valueOf(env, "HOLDFAST_TOKEN") ?? tokensIn(env)[0],
+    clientToken: () => settingOf(env, "HOLDFAST_TOKEN") ?? tokensIn(env)[0],
     warnings: unknownVariables(env),
   };
 }
@@ -84,7 +84,7 @@ export function dataDirOf(config: Pick<Config, "dataDir">, harnessFile: string):
 }
 
 /** Set and not blank. */
-function valueOf(env: Environment, name: (typeof variables)[number] | "OLLAMA_HOST"): string | undefined {
+function settingOf(env: Environment, name: (typeof variables)[number] | "OLLAMA_HOST"): string | undefined {
   return env[name]?.trim() || undefined;
 }
 
