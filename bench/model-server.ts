@@ -6,15 +6,16 @@ import { type AnswerPlan, type Wire, wires } from "./wire.ts";
  * A deterministic model server on the loopback interface, run as its own process: prints `{"port": n}`, ends with its
  * standard input. What it answers depends on the request alone; the wish stands in the model's name, `what-number[+latencyms]`:
  *
- * - `turns-50`: a call of the request's first tool until there were 49 results, then text: 50 model calls
+ * - `turns-50`: a call of the tool `step` until there were 49 results, then text: 50 model calls
  * - `chunks-5000`: one text in 5,000 pieces, each written on its own, as fast as they are taken
  * - `paced-5000`: the same, 2,000 a second, which is how it arrives from a fast provider
  * - `parallel-100`: 100 calls in one answer, then text
  *
- * `+200ms` waits before the answer begins. `GET /gaps` tells, and forgets, the milliseconds between the end of an answer
- * with calls and the arrival of the next request.
+ * `+200ms` waits before the answer begins. `GET /seen` tells how many requests there were, and, once, the milliseconds
+ * between the end of each answer with calls and the arrival of the next request.
  */
 const PIECES_PER_MS = 2;
+let requests = 0;
 const gaps: number[] = [];
 /** When the last answer with calls ended. One conversation at a time makes sense of it. */
 let callsSentAt: number | null = null;
@@ -22,9 +23,10 @@ let callsSentAt: number | null = null;
 const server = createServer((request, response) => {
   const arrivedAt = performance.now();
   if (request.method === "GET") {
-    response.end(JSON.stringify(gaps.splice(0)));
+    response.end(JSON.stringify({ requests, gaps: gaps.splice(0) }));
     return;
   }
+  requests++;
   if (callsSentAt !== null) gaps.push(arrivedAt - callsSentAt);
   callsSentAt = null;
   answer(request, response).catch((error: unknown) => response.destroy(error as Error));
@@ -71,10 +73,9 @@ function planFor({ kind, count, model, body, wire }: Wish): AnswerPlan {
   const results = occurrences(body, wire.resultMark);
   const wanted = kind === "parallel" ? (results === 0 ? count : 0) : results < count - 1 ? 1 : 0;
   if (wanted === 0) return { ...base, text: ["All ", "done."], calls: [] };
-  const name = firstTool(body);
   const call = (_: unknown, i: number) => ({
     id: `call_${results}_${i}`,
-    name,
+    name: "step",
     input: { n: results + i },
   });
   return { ...base, text: ["Next ", "step."], calls: Array.from({ length: wanted }, call) };
@@ -82,12 +83,6 @@ function planFor({ kind, count, model, body, wire }: Wish): AnswerPlan {
 
 function pieceOfText(_: unknown, index: number): string {
   return ` word${index}`;
-}
-
-/** Tools stand behind the messages or before them; parsing it all would cost more than everything else here. */
-function firstTool(body: string): string {
-  const tools = body.slice(body.lastIndexOf('"tools":['));
-  return /"name":"([^"]+)"/.exec(tools)?.[1] ?? "step";
 }
 
 function occurrences(text: string, part: string): number {
