@@ -16,7 +16,18 @@ type SchemaNode = Readonly<Record<string, unknown>>;
 /** The findings of the schema about `value`, in plain words, with the nearest known field or value, or an example. */
 export function explainIssues(issues: readonly Issue[], value: unknown): readonly FieldComplaint[] {
   const schema = harnessJsonSchema();
-  return issues.flatMap((issue) => explainIssue(issue, value, schema));
+  return withoutEchoes(issues.flatMap((issue) => explainIssue(issue, value, schema)));
+}
+
+/** Where the `type` of an object is wrong, what is said about its other fields is about a type that nobody meant. */
+function withoutEchoes(complaints: readonly FieldComplaint[]): readonly FieldComplaint[] {
+  const isType = ({ path }: FieldComplaint) => path.at(-1) === "type";
+  const mistyped = new Set(complaints.filter(isType).map(({ path }) => parentOf(path)));
+  return complaints.filter((complaint) => isType(complaint) || !mistyped.has(parentOf(complaint.path)));
+}
+
+function parentOf(path: JsonPath): string {
+  return JSON.stringify(path.slice(0, -1));
 }
 
 function explainIssue(issue: Issue, root: unknown, schema: SchemaNode): readonly FieldComplaint[] {

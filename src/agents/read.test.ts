@@ -113,6 +113,11 @@ test.each([
     'Example: "anthropic/claude-sonnet-4-6"',
   ],
   [
+    '"tools": [{"type": "mcp", "url": "http://h"}]',
+    "3:12 tools[0].type",
+    'expected "function", got the text "mcp"',
+  ],
+  [
     '"tools": [{"type": "function"}]',
     "3:11 tools[0].module",
     "this field is missing: The TypeScript or JavaScript file that exports the tool.",
