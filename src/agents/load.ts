@@ -1,15 +1,12 @@
 import { join, resolve } from "node:path";
 import { AppError } from "../lib/errors.ts";
 import { isDirectory, isFile, readTextIfAny } from "../lib/files.ts";
-import { parseDuration, parseSize } from "../lib/units.ts";
-import { policyFromRules } from "../permissions/rules.ts";
 import type { Tool } from "../tools/tool.ts";
-import type { Agent, AgentModel } from "./agent.ts";
-import { chooseModel, type ModelAccess, type ModelChoice } from "./choose-model.ts";
-import type { Harness } from "./harness.ts";
+import { type BuiltAgent, buildAgent } from "./build.ts";
+import type { ModelAccess } from "./choose-model.ts";
 import { formatProblems, type Problem } from "./problem.ts";
 import { readHarness } from "./read.ts";
-import { type Resolved, resolveReferences } from "./resolve.ts";
+import { resolveReferences } from "./resolve.ts";
 
 export interface LoadOptions {
   /** The tools that every agent has, first in the model's list. */
@@ -17,12 +14,9 @@ export interface LoadOptions {
   readonly models: ModelAccess;
 }
 
-export interface LoadedAgent {
-  readonly agent: Agent;
+export interface LoadedAgent extends BuiltAgent {
   /** The harness.json, absolute. */
   readonly file: string;
-  /** Which model answers, and why. `agent.model.id` is its id; a scripted one is "scripted/<name of the agent>". */
-  readonly model: ModelChoice;
 }
 
 export type LoadResult =
@@ -44,7 +38,7 @@ export async function loadAgent(path: string, options: LoadOptions): Promise<Loa
   if (source.harness === undefined || problems.length > 0) {
     return { ok: false, problems: inFileOrder(problems) };
   }
-  return { ok: true, loaded: toLoadedAgent(source.harness, found, { file, models: options.models }) };
+  return { ok: true, loaded: { ...buildAgent(source.harness, found, options.models), file: resolve(file) } };
 }
 
 /** As `loadAgent`. @throws AppError `invalid_config` that tells every problem; `details.problems` has them as data. */
@@ -68,56 +62,4 @@ function inFileOrder(problems: readonly Problem[]): readonly Problem[] {
     ({ position: a }, { position: b }) =>
       (a?.line ?? 0) - (b?.line ?? 0) || (a?.column ?? 0) - (b?.column ?? 0),
   );
-}
-
-function toLoadedAgent(
-  harness: Harness,
-  found: Resolved,
-  { file, models }: { readonly file: string; readonly models: ModelAccess },
-): LoadedAgent {
-  const { id, baseUrl } = harness.model ?? {};
-  const choice = chooseModel({ id: id ?? null, baseUrl: baseUrl ?? null, script: found.script }, models);
-  return { agent: toAgent(harness, found, choice), file: resolve(file), model: choice };
-}
-
-function toAgent(harness: Harness, found: Resolved, choice: ModelChoice): Agent {
-  const { name, description, limits, sandbox } = harness;
-  return {
-    name,
-    description,
-    systemPrompt: found.systemPrompt,
-    model: toAgentModel(harness, choice),
-    tools: found.tools,
-    policy: policyFromRules(harness.permissions),
-    limits: {
-      turns: limits.turns,
-      durationMs: parsed(parseDuration, limits.duration),
-      parallelCalls: limits.parallelCalls,
-    },
-    sandbox: {
-      isolation: sandbox.isolation,
-      limits: {
-        memoryBytes: parsed(parseSize, sandbox.memory),
-        processes: sandbox.processes,
-        fileSizeBytes: parsed(parseSize, sandbox.fileSize),
-        cpus: sandbox.cpus,
-      },
-    },
-    workspaceTemplate: found.workspace,
-  };
-}
-
-function toAgentModel({ name, model }: Harness, choice: ModelChoice): AgentModel {
-  return {
-    id: choice.type === "scripted" ? `scripted/${name}` : choice.id,
-    ...(model?.reasoning === undefined ? {} : { reasoning: model.reasoning }),
-    ...(model?.maxOutputTokens === undefined ? {} : { maxOutputTokens: model.maxOutputTokens }),
-  };
-}
-
-/** The schema has checked the text with the same pattern, so this cannot fail. */
-function parsed(parse: (text: string) => number | undefined, text: string): number {
-  const value = parse(text);
-  if (value === undefined) throw new Error(`the schema let ${JSON.stringify(text)} pass`);
-  return value;
 }

@@ -31,7 +31,13 @@ export async function callModel(
   writer.append({ type: "modelCalled", runId, model, attempt: step.attempt });
   const started = clock.monotonic();
   const request = assemble(writer.lease.sessionId, writer.state, agent);
-  const { last, firstTokenMs, shown } = await readAnswer(ports, model, request, runId, cancel);
+  const { last, firstTokenMs, shown } = await readAnswer(
+    () => ports.models(agent, model),
+    request,
+    runId,
+    ports,
+    cancel,
+  );
   if (cancel.aborted) return;
 
   const totalMs = Math.round(clock.monotonic() - started);
@@ -75,17 +81,16 @@ interface Failed {
 }
 
 async function readAnswer(
-  ports: LoopPorts,
-  modelId: string,
+  resolve: () => Model,
   request: ModelRequest,
   runId: string,
+  ports: LoopPorts,
   cancel: AbortSignal,
 ): Promise<Reading> {
   const started = ports.clock.monotonic();
   let firstTokenMs: number | null = null;
   try {
-    const model: Model = ports.models(modelId);
-    for await (const event of model.stream(request, cancel)) {
+    for await (const event of resolve().stream(request, cancel)) {
       if (event.type === "finished" || event.type === "failed") {
         return { last: event, firstTokenMs, shown: firstTokenMs !== null };
       }

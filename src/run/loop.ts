@@ -2,7 +2,7 @@ import type { Agent } from "../agents/agent.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
 import type { Usage } from "../log/content.ts";
-import type { ModelResolver } from "../models/model.ts";
+import type { Model } from "../models/model.ts";
 import type { Sandbox } from "../sandboxes/sandbox.ts";
 import { callModel } from "./call-model.ts";
 import type { Delta } from "./events.ts";
@@ -12,7 +12,8 @@ import type { SessionWriter } from "./session-writer.ts";
 
 /** What performing a step needs from outside. */
 export interface LoopPorts {
-  readonly models: ModelResolver;
+  /** @throws AppError `invalid_config` when the model is not known, or its key is missing. */
+  readonly models: (agent: Agent, modelId: string) => Model;
   /** US dollars, or null when the model's price is not known. */
   readonly price: (modelId: string, usage: Usage) => number | null;
   readonly sandbox: (sessionId: string) => Promise<Sandbox>;

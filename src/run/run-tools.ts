@@ -1,6 +1,7 @@
 import type { Agent } from "../agents/agent.ts";
-import { newId } from "../lib/ids.ts";
+import { sha256 } from "../lib/ids.ts";
 import { forEachBounded, raceSignal } from "../lib/streams.ts";
+import type { OpenCall } from "../log/fold.ts";
 import { type Executed, execute, reconcile } from "../tools/execute.ts";
 import type { ToolContext } from "../tools/tool.ts";
 import { currentRun, type LoopControl, type LoopPorts } from "./loop.ts";
@@ -42,10 +43,15 @@ function createRunner(writer: SessionWriter, ports: LoopPorts, control: LoopCont
       case "finish":
         return refused(plan.outcome, plan.text);
       case "run":
-        return start(plan, plan.call.started?.operationId ?? newId("op"), plan.attempt);
+        return start(plan, operationOf(plan.call), plan.attempt);
       case "reconcile":
         return resume(plan);
     }
+  }
+
+  /** Follows from the call, so that it is the same over every attempt, also where the first one's start was not written. */
+  function operationOf({ callId, started }: OpenCall): string {
+    return started?.operationId ?? `op_${sha256(`${writer.lease.sessionId}\n${callId}`, 32)}`;
   }
 
   async function start(

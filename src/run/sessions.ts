@@ -33,7 +33,7 @@ export interface Sessions {
 
   /**
    * As `watch`, but ends after the run that answers the given message (as returned by `send`) has ended: its last event is
-   * that run's `runFinished` or `runFailed` entry.
+   * that run's `runFinished` or `runFailed` entry. `after` has to stand before the message.
    */
   watchRun(
     sessionId: string,

@@ -1,0 +1,47 @@
+import type { z } from "zod";
+import { AppError } from "../lib/errors.ts";
+import { toolRegistry } from "../tools/registry.ts";
+import type { Tool } from "../tools/tool.ts";
+import { type BuiltAgent, buildAgent } from "./build.ts";
+import type { ModelAccess } from "./choose-model.ts";
+import { explainIssues } from "./explain.ts";
+import { harnessSchema } from "./harness.ts";
+import { fieldName } from "./problem.ts";
+
+/**
+ * An agent written in a program: the fields of harness.json, with tools as values. Paths are relative to the working
+ * directory; `systemPrompt` is always the text itself.
+ */
+export interface AgentDefinition extends Omit<z.input<typeof harnessSchema>, "$schema" | "tools"> {
+  readonly tools?: readonly Tool[];
+}
+
+/** @throws AppError `invalid_config` that names each field and what is wrong with it. */
+export function defineAgent(
+  definition: AgentDefinition,
+  options: { readonly builtinTools: readonly Tool[]; readonly models: ModelAccess },
+): BuiltAgent {
+  const { tools = [], ...fields } = definition;
+  const parsed = harnessSchema.safeParse(fields);
+  if (!parsed.success) {
+    const complaints = explainIssues(parsed.error.issues, fields).map(
+      ({ path, message, hint }) =>
+        `${fieldName(path) ?? "agent"}: ${message}${hint === undefined ? "" : `. ${hint}`}`,
+    );
+    throw new AppError(
+      "invalid_config",
+      `the agent "${definition.name}" is not valid:\n${complaints.join("\n")}`,
+    );
+  }
+  const harness = parsed.data;
+  const found = {
+    systemPrompt: harness.systemPrompt,
+    workspace: harness.workspace ?? null,
+    script: harness.model?.script ?? null,
+    tools: toolRegistry([
+      { from: "built in", tools: options.builtinTools },
+      { from: `tools of ${harness.name}`, tools },
+    ]),
+  };
+  return buildAgent(harness, found, options.models);
+}

@@ -1,0 +1,49 @@
+/**
+ * Holdfast for programs.
+ *
+ * ```ts
+ * await using runtime = await openRuntime({ agents: ["./my-agent"] });
+ * const session = await runtime.session();
+ * for await (const event of await session.send("Hello")) console.log(event);
+ * ```
+ */
+export type { AgentDefinition } from "./agents/define.ts";
+export type { ErrorCode } from "./lib/errors.ts";
+export { AppError, isAppError } from "./lib/errors.ts";
+export type {
+  AssistantBlock,
+  ImageBlock,
+  Message,
+  ReasoningBlock,
+  ResultBlock,
+  TextBlock,
+  ToolCallBlock,
+  Usage,
+  UserBlock,
+} from "./log/content.ts";
+export type * from "./log/entry.ts";
+export type { SessionState } from "./log/fold.ts";
+export { fold } from "./log/fold.ts";
+export type { SessionFilter, SessionLog, SessionRecord, SessionStatus } from "./log/session-log.ts";
+export type {
+  Model,
+  ModelAnswer,
+  ModelEvent,
+  ModelRequest,
+  ModelResolver,
+  ToolSpec,
+} from "./models/model.ts";
+export type { RunEvent } from "./run/events.ts";
+export type { RunQueue } from "./run/queue.ts";
+export type { RunResult, RunTiming } from "./run/run-result.ts";
+export { collectRun } from "./run/run-result.ts";
+export type { CreateSession, DirectCommand, SendMessage, Sessions } from "./run/sessions.ts";
+export type { Runtime, RuntimeOptions, SessionOptions } from "./runtime.ts";
+export { openRuntime } from "./runtime.ts";
+export type { Sandbox, SandboxDriver } from "./sandboxes/sandbox.ts";
+export type { Run, SendOptions, Session } from "./session.ts";
+export type { SqliteStoreOptions } from "./stores/sqlite/sqlite.ts";
+export { openSqliteStore } from "./stores/sqlite/sqlite.ts";
+export type { Store } from "./stores/store.ts";
+export { defineTool } from "./tools/define.ts";
+export type { Tool, ToolContext, ToolDefinition, ToolResult } from "./tools/tool.ts";

@@ -1,0 +1,49 @@
+import type { Agent } from "./agents/agent.ts";
+import type { BuiltAgent } from "./agents/build.ts";
+import type { ModelConfig } from "./config.ts";
+import { AppError } from "./lib/errors.ts";
+import type { Model, ModelResolver } from "./models/model.ts";
+import { createModelResolver, parseModelId } from "./models/resolve.ts";
+import { loadScript } from "./models/scripted/script.ts";
+import { createScriptedModel } from "./models/scripted/scripted.ts";
+
+/**
+ * The models of each agent: real ones with the keys of this machine, a server of the agent's own, or its script. Scripts
+ * are read now, so that a mistake in one is told at the start.
+ */
+export async function provideModels(
+  agents: readonly BuiltAgent[],
+  config: ModelConfig,
+): Promise<(agent: Agent, modelId: string) => Model> {
+  const resolvers = new Map<string, ModelResolver>();
+  for (const { agent, model } of agents) resolvers.set(agent.name, await resolverFor(agent, model, config));
+  const others = createModelResolver({ keys: config.apiKey });
+  return (agent, modelId) => (resolvers.get(agent.name) ?? others)(modelId);
+}
+
+async function resolverFor(
+  agent: Agent,
+  choice: BuiltAgent["model"],
+  config: ModelConfig,
+): Promise<ModelResolver> {
+  const scripted =
+    choice.type === "scripted"
+      ? createScriptedModel(await loadScript(choice.script), { record: false })
+      : undefined;
+  const ownServer = choice.type === "provider" ? choice.baseUrl : null;
+  const ownProvider = ownServer === null ? undefined : parseModelId(agent.model.id).provider;
+  const resolve = createModelResolver({
+    keys: config.apiKey,
+    baseUrl: (provider) => {
+      if (ownServer !== null && provider === ownProvider) return ownServer;
+      return provider === "ollama" ? config.ollamaUrl : undefined;
+    },
+    ...(scripted === undefined ? {} : { scripted }),
+  });
+  return (modelId) => {
+    if (choice.type === "missing" && modelId === choice.id) {
+      throw new AppError("invalid_config", choice.message, { hint: choice.hint });
+    }
+    return resolve(modelId);
+  };
+}

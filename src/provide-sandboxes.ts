@@ -1,0 +1,66 @@
+import { createSandboxPool, type SandboxPool } from "./sandboxes/pool.ts";
+import type { SandboxDriver, SandboxProbe } from "./sandboxes/sandbox.ts";
+import { type Isolation, selectSandbox } from "./sandboxes/select.ts";
+
+export interface SandboxProvision {
+  readonly dataDir: string;
+  /** Default: all that come with Holdfast. */
+  readonly drivers: readonly SandboxDriver[] | undefined;
+  /** Told once for each kind of fall-back. */
+  readonly notify: (notice: string) => void;
+}
+
+/** The sandboxes of this process. What the machine can run is found out when the first sandbox is needed, and once. */
+export function provideSandboxes({ dataDir, drivers, notify }: SandboxProvision): SandboxPool {
+  let known: Promise<readonly Candidate[]> | undefined;
+  const chosen = new Map<Isolation, Promise<SandboxDriver>>();
+
+  async function choose(isolation: Isolation): Promise<SandboxDriver> {
+    known ??= examine(drivers ?? (await sandboxDrivers()));
+    const candidates = await known;
+    const { kind, notice } = selectSandbox(
+      isolation,
+      candidates.map(({ probe }) => probe),
+    );
+    if (notice !== null) notify(notice);
+    const candidate = candidates.find(({ driver }) => driver.kind === kind);
+    if (candidate === undefined) throw new Error(`no driver for the sandbox kind ${kind}`);
+    return candidate.driver;
+  }
+
+  const pool = createSandboxPool(dataDir, (isolation) => {
+    let driver = chosen.get(isolation);
+    if (driver === undefined) {
+      driver = choose(isolation);
+      chosen.set(isolation, driver);
+    }
+    return driver;
+  });
+  return {
+    ...pool,
+    async [Symbol.asyncDispose]() {
+      await pool[Symbol.asyncDispose]();
+      const candidates = await known?.catch(() => []);
+      await Promise.all((candidates ?? []).map(({ driver }) => driver[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+interface Candidate {
+  readonly driver: SandboxDriver;
+  readonly probe: SandboxProbe;
+}
+
+async function examine(drivers: readonly SandboxDriver[]): Promise<readonly Candidate[]> {
+  return Promise.all(drivers.map(async (driver) => ({ driver, probe: await driver.probe() })));
+}
+
+/** All that come with Holdfast, the strongest first. Loaded when needed, so that commands without a sandbox start fast. */
+export async function sandboxDrivers(): Promise<readonly SandboxDriver[]> {
+  const [{ processDriver }, { virtualDriver }, { noneDriver }] = await Promise.all([
+    import("./sandboxes/process/process.ts"),
+    import("./sandboxes/virtual/virtual.ts"),
+    import("./sandboxes/none/none.ts"),
+  ]);
+  return [processDriver(), virtualDriver(), noneDriver()];
+}

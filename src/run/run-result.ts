@@ -1,0 +1,126 @@
+import { addUsage, noUsage, type Usage } from "../log/content.ts";
+import type { RunEnd, RunFailed } from "../log/entry.ts";
+import type { RunEvent } from "./events.ts";
+
+/** What a run came to, for callers that do not want its events. */
+export interface RunResult {
+  readonly sessionId: string;
+  readonly runId: string;
+  readonly reason: RunEnd | "failed";
+  /** Set when `reason` is "failed". */
+  readonly error: RunFailed["error"] | null;
+  /** The text of the model's last answer. */
+  readonly text: string;
+  readonly usage: Usage;
+  /** US dollars; null when the price of a call is not known. */
+  readonly costUsd: number | null;
+  readonly timing: RunTiming;
+}
+
+/** Where the time of a run went, milliseconds of wall clock. Calls that ran at the same time count once each. */
+export interface RunTiming {
+  readonly totalMs: number;
+  readonly modelMs: number;
+  readonly toolsMs: number;
+  /**
+   * What is left of the total when the time during which the model or a tool was at work is taken off: the runtime's own
+   * overhead. Time during which no process worked on the run is not in it.
+   */
+  readonly overheadMs: number;
+  readonly modelCalls: number;
+  readonly toolCalls: number;
+}
+
+/** Reads a run's events to the end. `events` as from `Sessions.watchRun`. */
+export async function collectRun(events: AsyncIterable<RunEvent>): Promise<RunResult> {
+  const summary = createRunSummary();
+  for await (const event of events) summary.add(event);
+  return summary.result();
+}
+
+/** Adds up a run while its events pass by. */
+export function createRunSummary(): { add(event: RunEvent): void; result(): RunResult } {
+  let sessionId = "";
+  let runId = "";
+  let end: Pick<RunResult, "reason" | "error"> = { reason: "stopped", error: null };
+  let text = "";
+  let usage = noUsage;
+  let costUsd: number | null = 0;
+  let startedAt = 0;
+  let endedAt = 0;
+  let modelMs = 0;
+  let toolsMs = 0;
+  let modelCalls = 0;
+  let toolCalls = 0;
+  let awayMs = 0;
+  let lastAt = 0;
+  const busy: (readonly [from: number, to: number])[] = [];
+
+  return {
+    add(event) {
+      if (event.type !== "entry") return;
+      const { entry } = event;
+      switch (entry.type) {
+        case "runStarted":
+          ({ sessionId, runId } = entry);
+          startedAt = entry.at;
+          break;
+        case "runResumed":
+          awayMs += entry.at - lastAt;
+          break;
+        case "assistantMessage": {
+          const said = entry.blocks.flatMap((block) => (block.type === "text" ? [block.text] : [])).join("");
+          if (said !== "") text = said;
+          usage = addUsage(usage, entry.usage);
+          costUsd = costUsd === null || entry.costUsd === null ? null : costUsd + entry.costUsd;
+          modelCalls += 1;
+          modelMs += entry.timing.totalMs;
+          busy.push([entry.at - entry.timing.totalMs, entry.at]);
+          break;
+        }
+        case "modelFailed":
+          modelCalls += 1;
+          modelMs += entry.durationMs;
+          busy.push([entry.at - entry.durationMs, entry.at]);
+          break;
+        case "toolFinished":
+          toolCalls += 1;
+          toolsMs += entry.durationMs;
+          busy.push([entry.at - entry.durationMs, entry.at]);
+          break;
+        case "runFinished":
+          end = { reason: entry.reason, error: null };
+          endedAt = entry.at;
+          break;
+        case "runFailed":
+          end = { reason: "failed", error: entry.error };
+          endedAt = entry.at;
+          break;
+        case "sessionCreated":
+        case "userMessage":
+        case "modelCalled":
+        case "toolStarted":
+        case "stopRequested":
+          break;
+      }
+      lastAt = entry.at;
+    },
+    result() {
+      const totalMs = endedAt - startedAt;
+      const overheadMs = Math.max(0, totalMs - awayMs - covered(busy));
+      const timing = { totalMs, modelMs, toolsMs, overheadMs, modelCalls, toolCalls };
+      return { sessionId, runId, ...end, text, usage, costUsd, timing };
+    },
+  };
+}
+
+/** The length of the union of the intervals. */
+function covered(intervals: readonly (readonly [from: number, to: number])[]): number {
+  let total = 0;
+  let reached = Number.NEGATIVE_INFINITY;
+  for (const [from, to] of intervals.toSorted(([a], [b]) => a - b)) {
+    total += Math.max(0, to - Math.max(from, reached));
+    reached = Math.max(reached, to);
+  }
+  return total;
+}

@@ -1,0 +1,168 @@
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import type { BuiltAgent } from "./agents/build.ts";
+import { type AgentDefinition, defineAgent } from "./agents/define.ts";
+import { loadAgentOrThrow } from "./agents/load.ts";
+import { type AgentRegistry, createAgentRegistry } from "./agents/registry.ts";
+import { type Config, readConfig } from "./config.ts";
+import { type Clock, systemClock } from "./lib/clock.ts";
+import { AppError, isAppError } from "./lib/errors.ts";
+import { createCatalogue } from "./models/catalogue.ts";
+import type { ModelResolver } from "./models/model.ts";
+import { provideModels } from "./provide-models.ts";
+import { provideSandboxes } from "./provide-sandboxes.ts";
+import { createSessions } from "./run/commands.ts";
+import type { LoopPorts } from "./run/loop.ts";
+import type { Sessions } from "./run/sessions.ts";
+import { createDeltaBus } from "./run/watch.ts";
+import { createWorker } from "./run/worker.ts";
+import type { SandboxDriver } from "./sandboxes/sandbox.ts";
+import { openSession, type Session } from "./session.ts";
+import { openSqliteStore } from "./stores/sqlite/sqlite.ts";
+import type { Store } from "./stores/store.ts";
+import { builtinTools } from "./tools/builtin/builtin.ts";
+
+/** Agents that run, and the sessions that they have. */
+export interface Runtime extends AsyncDisposable {
+  readonly sessions: Sessions;
+  readonly agents: AgentRegistry;
+  /** A new session, or the one with the id. The agent may be left out when there is only one. */
+  session(options?: SessionOptions): Promise<Session>;
+  /** Resolves when no session is being worked on by this process. */
+  idle(): Promise<void>;
+  /** The host's directory with a session's files; exists once a tool has been used. */
+  workspacePath(sessionId: string): string;
+}
+
+export interface SessionOptions {
+  readonly agent?: string;
+  /** An id of one's own; the session with it is continued when it exists. */
+  readonly id?: string;
+  readonly title?: string;
+}
+
+export interface RuntimeOptions {
+  /** Agents as values, or the paths of their harness.json or its folder. */
+  readonly agents: readonly (AgentDefinition | string)[];
+  /** Where sessions, workspaces and the database are. Default: HOLDFAST_DATA_DIR, or `.holdfast` here. */
+  readonly dataDir?: string;
+  /** Keys, addresses and defaults. Default: from the environment. */
+  readonly config?: Config;
+  /** Finds models instead of the configuration; for tests and for models of one's own. */
+  readonly models?: ModelResolver;
+  /** Default: SQLite in `dataDir`. One that is given is closed by whoever opened it. */
+  readonly store?: Store;
+  /** Default: all that come with Holdfast; the strongest that this machine can run is chosen. */
+  readonly sandboxes?: readonly SandboxDriver[];
+  readonly clock?: Clock;
+  /**
+   * Which sessions this process works on. `all` (the default): whatever has work, also what other processes left behind.
+   * `none`: reads and gives commands only. A session's id: that one.
+   */
+  readonly work?: "all" | "none" | { readonly only: string };
+  /** How long closing waits for calls under way to end before it lets go of them. Milliseconds, default 5,000. */
+  readonly graceMs?: number;
+  /** What a person should know and no caller waits for. Default: standard error. */
+  readonly notify?: (notice: string) => void;
+}
+
+/**
+ * The composition root: the only place where implementations are put together.
+ * @throws AppError `invalid_config` that names every mistake of every agent; `unavailable`, `unsupported`, `corrupt` for
+ * the database.
+ */
+export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const config = options.config ?? readConfig();
+  const clock = options.clock ?? systemClock;
+  const notify = options.notify ?? ((notice) => process.stderr.write(`holdfast: ${notice}\n`));
+  const dataDir = resolve(options.dataDir ?? config.dataDir ?? ".holdfast");
+  await using opened = new AsyncDisposableStack();
+
+  const built = await buildAgents(options.agents, config);
+  const agents = createAgentRegistry(built.map(({ agent }) => agent));
+  const models = await modelsOf(options.models, built, config);
+  const catalogue = createCatalogue();
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const store =
+    options.store ?? opened.use(await openSqliteStore({ path: join(dataDir, "holdfast.db"), clock }));
+  const sandboxes = opened.use(provideSandboxes({ dataDir, drivers: options.sandboxes, notify }));
+  const bus = createDeltaBus();
+  const sessions = createSessions({ log: store, agents, bus, sandboxes });
+
+  const work = options.work ?? "all";
+  const worker = opened.use(
+    createWorker({
+      log: store,
+      nodeId: store.nodeId,
+      agents,
+      emit: bus.publish,
+      ports: {
+        models,
+        price: catalogue.price,
+        clock,
+        sandbox: async (sessionId) => sessions.sandbox(sessionId),
+      },
+      onIdle: (sessionId) => sandboxes.release(sessionId),
+      report: notify,
+      ...(typeof work === "object" ? { only: work.only } : {}),
+      ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),
+    }),
+  );
+  if (work !== "none") worker.start();
+
+  const disposal = opened.move();
+  return {
+    sessions,
+    agents,
+    idle: () => worker.idle(),
+    workspacePath: sandboxes.workspacePath,
+    async session({ agent = onlyAgent(agents), ...rest } = {}) {
+      return openSession(sessions, await continueOrCreate(sessions, { agent, ...rest }));
+    },
+    [Symbol.asyncDispose]: () => disposal.disposeAsync(),
+  };
+}
+
+async function buildAgents(
+  wanted: RuntimeOptions["agents"],
+  { models }: Config,
+): Promise<readonly BuiltAgent[]> {
+  const options = { builtinTools: builtinTools(), models };
+  return Promise.all(
+    wanted.map((agent) =>
+      typeof agent === "string" ? loadAgentOrThrow(agent, options) : defineAgent(agent, options),
+    ),
+  );
+}
+
+async function modelsOf(
+  own: ModelResolver | undefined,
+  built: readonly BuiltAgent[],
+  { models }: Config,
+): Promise<LoopPorts["models"]> {
+  return own === undefined ? provideModels(built, models) : (_agent, modelId) => own(modelId);
+}
+
+/** @throws AppError `invalid_input` */
+function onlyAgent(agents: AgentRegistry): string {
+  const [first, ...others] = agents.list();
+  if (first !== undefined && others.length === 0) return first.name;
+  const names = agents.list().map(({ name }) => name);
+  throw new AppError("invalid_input", `which agent? There are ${names.length}`, {
+    hint: `Name one of: ${names.join(", ")}.`,
+  });
+}
+
+async function continueOrCreate(
+  sessions: Sessions,
+  wanted: SessionOptions & { readonly agent: string },
+): Promise<string> {
+  const { id } = wanted;
+  if (id === undefined) return (await sessions.create(wanted)).session.id;
+  try {
+    return (await sessions.get(id)).id;
+  } catch (error) {
+    if (!isAppError(error, "not_found")) throw error;
+    return (await sessions.create(wanted)).session.id;
+  }
+}

@@ -1,0 +1,57 @@
+import { AppError } from "./lib/errors.ts";
+import type { UserBlock } from "./log/content.ts";
+import type { RunEvent } from "./run/events.ts";
+import { collectRun, type RunResult } from "./run/run-result.ts";
+import type { Sessions } from "./run/sessions.ts";
+
+/** One session, for programs. What it does goes on whether or not anybody reads the events. */
+export interface Session {
+  readonly id: string;
+  /**
+   * Sends a message. It is durable when this resolves, and will be answered whatever happens to this process. Iterate over
+   * the result for the events of the run, or await its `result()`.
+   */
+  send(message: string | readonly UserBlock[], options?: SendOptions): Promise<Run>;
+  /** Ends the current run; false when there was none. */
+  stop(): Promise<boolean>;
+}
+
+export interface SendOptions {
+  /** Use this model for the run. */
+  readonly model?: string;
+  /** With the same key the message is sent once. */
+  readonly idempotencyKey?: string;
+  /** Ends the reading, not the run. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Run extends AsyncIterable<RunEvent> {
+  readonly messageId: string;
+  /** Reads the run to its end. Instead of iterating, not beside it. */
+  result(): Promise<RunResult>;
+}
+
+export function openSession(sessions: Sessions, id: string): Session {
+  return {
+    id,
+    async send(message, { signal = new AbortController().signal, ...options } = {}) {
+      const blocks: readonly UserBlock[] =
+        typeof message === "string" ? [{ type: "text", text: message }] : message;
+      const { headSeq } = await sessions.get(id);
+      const { messageId } = await sessions.send(id, { blocks, ...options });
+      const events = sessions.watchRun(id, messageId, { after: headSeq, signal });
+      return {
+        messageId,
+        [Symbol.asyncIterator]: () => events[Symbol.asyncIterator](),
+        result: () => resultOf(events, signal),
+      };
+    },
+    stop: async () => (await sessions.stop(id)).stopped,
+  };
+}
+
+async function resultOf(events: AsyncIterable<RunEvent>, signal: AbortSignal): Promise<RunResult> {
+  const result = await collectRun(events);
+  if (signal.aborted) throw new AppError("cancelled", "the reading was ended before the run was");
+  return result;
+}

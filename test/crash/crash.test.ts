@@ -1,0 +1,160 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { type Entry, fold, openSqliteStore } from "../../src/index.ts";
+
+/** How often a node is killed at a random moment. With the chosen points it makes more than 200 kills. */
+const RANDOM_KILLS = 130;
+const SESSIONS = 12;
+
+const directories: string[] = [];
+afterEach(() => {
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
+});
+
+function newDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "holdfast-crash-"));
+  directories.push(directory);
+  return directory;
+}
+
+interface Node {
+  readonly process: ChildProcess;
+  readonly ready: Promise<void>;
+  /** The exit code, or the signal that ended it. */
+  readonly ended: Promise<number | string>;
+  readonly output: () => string;
+}
+
+function startNode(directory: string, plan: { sessions?: number; dieAt?: number } = {}): Node {
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, "node.ts"), directory, JSON.stringify(plan)],
+    {
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
+  let output = "";
+  const { promise: ready, resolve: isReady } = Promise.withResolvers<void>();
+  const collect = (chunk: Buffer) => {
+    output += chunk;
+    if (output.includes("ready\n")) isReady();
+  };
+  child.stdout.on("data", collect);
+  child.stderr.on("data", collect);
+  const ended = new Promise<number | string>((resolve) => {
+    child.on("close", (code, signal) => {
+      isReady();
+      resolve(code ?? signal ?? "unknown");
+    });
+  });
+  return { process: child, ready, ended, output: () => output };
+}
+
+interface EffectLine {
+  readonly effect: string;
+  readonly sessionId: string;
+  readonly callId: string;
+  readonly operationId: string;
+}
+
+function effectsIn(directory: string): readonly EffectLine[] {
+  const file = join(directory, "effects.txt");
+  if (!existsSync(file)) return [];
+  return readFileSync(file, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as EffectLine);
+}
+
+/** Everything that must hold of what a directory contains once all its sessions have ended. */
+async function verify(directory: string, sessions: number): Promise<void> {
+  await using store = await openSqliteStore({ path: join(directory, "holdfast.db") });
+  for (let i = 0; i < sessions; i++) checkLog(await store.path(`session-${i}`));
+  checkEffects(effectsIn(directory));
+}
+
+function checkLog(log: readonly Entry[]): void {
+  expect(log.map(({ seq }) => seq)).toEqual(log.map((_, index) => index + 1));
+  expect(log.map(({ parentId }) => parentId)).toEqual([null, ...log.slice(0, -1).map(({ id }) => id)]);
+  expect(new Set(log.map(({ id }) => id)).size).toBe(log.length);
+  const count = (type: Entry["type"]) => log.filter((entry) => entry.type === type).length;
+  expect(count("userMessage")).toBe(1);
+  expect(count("runStarted")).toBe(1);
+  expect(count("assistantMessage")).toBe(7);
+  expect(count("toolFinished")).toBe(10);
+  expect(count("runFinished")).toBe(1);
+  const state = fold(log);
+  expect(state.lastRun?.end).toBe("endTurn");
+  expect(state.messages.at(-1)).toMatchObject({ role: "assistant", blocks: [{ text: "All done." }] });
+}
+
+function checkEffects(lines: readonly EffectLine[]): void {
+  for (const [call, happened] of Map.groupBy(lines, ({ sessionId, callId }) => `${sessionId} ${callId}`)) {
+    const [{ effect } = { effect: "" }] = happened;
+    if (effect === "once" || effect === "reconcile") expect(happened.length, `${effect} of ${call}`).toBe(1);
+    expect(new Set(happened.map(({ operationId }) => operationId)).size, `operations of ${call}`).toBe(1);
+  }
+}
+
+describe("a node that is killed", () => {
+  it("loses nothing and does nothing twice, at every point between two writes", async () => {
+    const whole = newDirectory();
+    const baseline = startNode(whole, { sessions: 1 });
+    expect(await baseline.ended, baseline.output()).toBe(0);
+    await verify(whole, 1);
+    const points = Number(/passed (\d+)/.exec(baseline.output())?.[1]);
+    expect(points).toBeGreaterThan(70);
+
+    await inParallel(
+      2,
+      Array.from({ length: points }, (_, i) => i + 1),
+      async (dieAt) => {
+        const directory = newDirectory();
+        const node = startNode(directory, { sessions: 1, dieAt });
+        expect(await node.ended, `point ${dieAt}: ${node.output()}`).toBe("SIGKILL");
+        // What had not been sent when the node died is sent again, with the same keys.
+        const next = startNode(directory, { sessions: 1 });
+        expect(await next.ended, `after point ${dieAt}: ${next.output()}`).toBe(0);
+        await verify(directory, 1);
+      },
+    );
+  });
+
+  it(`does so at ${RANDOM_KILLS} random moments, with ${SESSIONS} sessions at once`, async () => {
+    let kills = 0;
+    while (kills < RANDOM_KILLS) {
+      const directory = newDirectory();
+      const first = startNode(directory, { sessions: SESSIONS });
+      await first.ready;
+      first.process.kill("SIGKILL");
+      await first.ended;
+      kills += 1;
+      for (let ended: number | string = ""; ended !== 0; ) {
+        const node = startNode(directory);
+        await node.ready;
+        const timer = setTimeout(() => node.process.kill("SIGKILL"), Math.random() * 60);
+        ended = await node.ended;
+        clearTimeout(timer);
+        if (ended === "SIGKILL") kills += 1;
+        else expect(ended, node.output()).toBe(0);
+      }
+      await verify(directory, SESSIONS);
+    }
+  });
+});
+
+async function inParallel<T>(
+  lanes: number,
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const rest = items.values();
+  await Promise.all(
+    Array.from({ length: lanes }, async () => {
+      for (const item of rest) await work(item);
+    }),
+  );
+}

@@ -1,0 +1,13 @@
+import type { Script } from "../../src/testing/testing.ts";
+
+/** Every kind of effect alone, then all at once, then the answer. */
+const kinds = ["readonly", "idempotent", "keyed", "reconcile", "once"];
+
+export const script: Script = {
+  defaults: { delayMs: 1 },
+  turns: [
+    ...kinds.map((name) => ({ text: `Now ${name}.`, calls: [{ tool: name, input: { amount: 1 } }] })),
+    { calls: kinds.map((name) => ({ tool: name, input: { amount: 2 } })) },
+    { text: "All done." },
+  ],
+};
