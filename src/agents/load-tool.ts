@@ -38,9 +38,19 @@ export async function loadFunctionTool(
 }
 
 function whyNotLoaded(error: unknown, module: string): { message: string; hint?: string } {
-  const message = `"${module}" cannot be loaded: ${errorMessage(error)}`;
-  if (systemErrorCode(error) !== "ERR_MODULE_NOT_FOUND") return { message };
-  return { message, hint: "If it is a package that is missing: `npm install`." };
+  const why = errorMessage(error);
+  const message = `"${module}" cannot be loaded: ${why}`;
+  if (systemErrorCode(error) === "ERR_MODULE_NOT_FOUND") {
+    return { message, hint: "If it is a package that is missing: `npm install`." };
+  }
+  // What Node says of an ES module that the nearest package.json declares to be CommonJS, as `npm init` does.
+  if (/^(?:Unexpected token 'export'|Cannot use import statement)/.test(why)) {
+    return {
+      message,
+      hint: 'Write "type": "module" into the nearest package.json, or rename the file to .mts.',
+    };
+  }
+  return { message };
 }
 
 function chooseExport(

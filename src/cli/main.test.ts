@@ -1,5 +1,7 @@
 import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
@@ -38,4 +40,17 @@ test("a mistake in an agent ends the process with its exit code", async () => {
   const { exitCode, stdout } = await holdfast(["validate", "no-such-agent", "--json"]);
   expect(exitCode).toBe(3);
   expect(JSON.parse(stdout)).toMatchObject({ ok: false });
+});
+
+test("a tool in a package of CommonJS modules is explained", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "holdfast-main-"));
+  const tools = [{ type: "function", module: "./t.ts" }];
+  await writeFile(join(folder, "harness.json"), JSON.stringify({ name: "a", systemPrompt: "b", tools }));
+  await writeFile(join(folder, "package.json"), '{ "type": "commonjs" }');
+  await writeFile(join(folder, "t.ts"), "export const t = 1;");
+  const { exitCode, stdout } = await holdfast(["validate", folder]);
+  await rm(folder, { recursive: true });
+  expect(exitCode).toBe(3);
+  expect(stdout).toContain(`"./t.ts" cannot be loaded: Unexpected token 'export'`);
+  expect(stdout).toContain('Write "type": "module" into the nearest package.json');
 });
