@@ -1,7 +1,7 @@
-import { randomUUID } from "node:crypto";
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError, systemErrorCode } from "../lib/errors.ts";
+import { newId } from "../lib/ids.ts";
 import { parseJsonSource } from "../lib/json-source.ts";
 import { httpProblem, wireError } from "./errors.ts";
 
@@ -35,7 +35,7 @@ export async function receiveUpload(
   request: Request,
   options: { readonly dir: string; readonly limit: number },
 ): Promise<Upload> {
-  const path = join(options.dir, `holdfast-upload-${randomUUID()}`);
+  const path = join(options.dir, newId("holdfast-upload"));
   const file = await open(path, "wx+", 0o600);
   // From here on the file has no name: whatever happens to this process, nothing of it stays on the disk.
   await unlink(path);

@@ -62,7 +62,7 @@ export function createClient(options: TransportOptions): Client {
 
   function follow(sessionId: string, query: FollowQuery, signal: AbortSignal): AsyncIterable<RunEvent> {
     return followEvents(transport, {
-      path: (after) => `${sessionPath(sessionId)}/events?${queryString({ ...query, after })}`,
+      path: `${sessionPath(sessionId)}/events?${queryString(query)}`,
       after: query.after,
       signal,
     });

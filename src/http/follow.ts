@@ -3,8 +3,9 @@ import type { WireEvent } from "./encode.ts";
 import { fromWireError, isConnectionLoss, type Transport } from "./transport.ts";
 
 export interface FollowOptions {
-  /** The stream of what comes after this cursor. */
-  readonly path: (after: number) => string;
+  /** The stream, from where it was first read. */
+  readonly path: string;
+  /** The cursor in `path`. */
   readonly after: number;
   readonly signal: AbortSignal;
 }
@@ -17,8 +18,10 @@ export function followEvents(
   transport: Transport,
   { path, after, signal }: FollowOptions,
 ): AsyncGenerator<RunEvent> {
-  const connect = (cursor: number) =>
-    transport.send("GET", path(cursor), { headers: { accept: "text/event-stream" }, signal });
+  const connect = (cursor: number) => {
+    const headers = { accept: "text/event-stream", "last-event-id": String(cursor) };
+    return transport.send("GET", path, { headers, signal });
+  };
   const first = connect(after);
   // Awaited at the first `next()`; a failure before that must not count as unhandled.
   first.catch(() => {});

@@ -156,11 +156,18 @@ export const eventsQuerySchema = z.strictObject({
   after: z.exactOptional(
     wholeNumber(0, Number.MAX_SAFE_INTEGER).meta({
       description:
-        "Cursor: only entries with a greater `seq`. The header Last-Event-ID goes before it. Default 0.",
+        "Where to start: only entries with a greater `seq`. A reader that comes back sends Last-Event-ID and keeps this as it was. Default 0.",
     }),
   ),
   message: z.exactOptional(
-    z.string().min(1).max(256).meta({ description: "End after the run that answers this message (its id)." }),
+    z
+      .string()
+      .min(1)
+      .max(256)
+      .meta({
+        description:
+          "End after the run that answers this message (its id), which has to stand after the start.",
+      }),
   ),
   format: z.enum(["sse", "json"]).default("sse"),
   limit: wholeNumber(1, 1000).default(100).meta({ description: "With `format=json`: entries on a page." }),

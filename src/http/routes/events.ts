@@ -1,4 +1,5 @@
 import { AppError } from "../../lib/errors.ts";
+import type { RunEvent } from "../../run/events.ts";
 import type { HttpDeps } from "../deps.ts";
 import { wireEventSchema } from "../entry-schemas.ts";
 import { lastEventIdHeader, lastEventIdOf } from "../headers.ts";
@@ -27,25 +28,30 @@ export function eventRoutes(deps: HttpDeps): readonly Route[] {
         },
       },
       async handle({ params: { sessionId }, query }, c) {
-        const after = lastEventIdOf(c) ?? query.after ?? 0;
+        const { after: start = 0, message } = query;
+        const seen = lastEventIdOf(c) ?? start;
         const { headSeq } = await sessions.get(sessionId);
-        requireCursorInside(after, headSeq, sessionId);
+        requireCursorInside(Math.max(start, seen), headSeq, sessionId);
         if (query.format === "json") {
-          const entries = await sessions.entries(sessionId, after, query.limit);
+          const entries = await sessions.entries(sessionId, seen, query.limit);
           const nextAfter = entries.length < query.limit ? null : (entries.at(-1)?.seq ?? null);
           return c.json({ entries, nextAfter });
         }
-        const { message } = query;
         return streamEvents(deps, c, {
           finite: message !== undefined,
           open: (signal) =>
             message === undefined
-              ? sessions.watch(sessionId, { after, signal })
-              : sessions.watchRun(sessionId, message, { after, signal }),
+              ? sessions.watch(sessionId, { after: seen, signal })
+              : // Read from before the message also for a reader that comes back, else its run would not be recognised.
+                unseen(sessions.watchRun(sessionId, message, { after: Math.min(start, seen), signal }), seen),
         });
       },
     }),
   ];
+}
+
+async function* unseen(events: AsyncIterable<RunEvent>, seen: number): AsyncGenerator<RunEvent> {
+  for await (const event of events) if (event.type !== "entry" || event.entry.seq > seen) yield event;
 }
 
 /** A cursor from another session would otherwise wait for ever, or skip entries, without a word. */
