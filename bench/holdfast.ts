@@ -22,6 +22,24 @@ const [mode = "", url = "", ...args] = process.argv.slice(2);
 const [first = 0, second = 0, third = 0] = args.map(Number);
 process.env.ANTHROPIC_API_KEY = "bench";
 
+const agent: AgentDefinition = {
+  name: "bench",
+  systemPrompt: "You do the work step by step with the tool `step`, and say when all is done.",
+  model: { id: "anthropic/turns-2", baseUrl: `${url}/v1` },
+  limits: { turns: 1_000, parallelCalls: 100 },
+  tools: [
+    defineTool({
+      name: "step",
+      description: "Does one step of the work and says which one it was.",
+      input: z.object({ n: z.number() }),
+      async run({ n }) {
+        if (mode === "parallel") await new Promise((resolve) => setTimeout(resolve, second));
+        return `did step ${n}`;
+      },
+    }),
+  ],
+};
+
 const modes: Readonly<Record<string, () => Promise<unknown>>> = {
   turns: () => inNewRuntime(measureTurns),
   disk: measureDisk,
@@ -154,24 +172,6 @@ async function withRuntime<T>(dataDir: string, work: (runtime: Runtime) => Promi
 function open(dataDir: string): Promise<Runtime> {
   return openRuntime({ agents: [agent], dataDir });
 }
-
-const agent: AgentDefinition = {
-  name: "bench",
-  systemPrompt: "You do the work step by step with the tool `step`, and say when all is done.",
-  model: { id: "anthropic/turns-2", baseUrl: `${url}/v1` },
-  limits: { turns: 1_000, parallelCalls: 100 },
-  tools: [
-    defineTool({
-      name: "step",
-      description: "Does one step of the work and says which one it was.",
-      input: z.object({ n: z.number() }),
-      async run({ n }) {
-        if (mode === "parallel") await new Promise((resolve) => setTimeout(resolve, second));
-        return `did step ${n}`;
-      },
-    }),
-  ],
-};
 
 function untilInputEnds(): Promise<never> {
   return new Promise(() => process.stdin.on("end", () => process.exit()).resume());
