@@ -5,7 +5,7 @@ import type {
 } from "@ai-sdk/provider";
 import type { ModelEvent } from "../model.ts";
 import { toFailure } from "./failure.ts";
-import { finish } from "./finish.ts";
+import { type Draft, finish } from "./finish.ts";
 import { mergeMetadata } from "./sidecar.ts";
 
 /** Gathers the parts of one stream into an answer. Runs for every chunk, so it does as little as it can. */
@@ -15,18 +15,6 @@ export interface AnswerReader {
    * A call that comes in one piece has no deltas.
    */
   take(part: LanguageModelV4StreamPart): ModelEvent | undefined;
-}
-
-/** A block that is still being written. */
-export interface Draft {
-  readonly type: "text" | "reasoning" | "toolCall";
-  /** The id of a call; for other blocks, the stream's own name for it. */
-  readonly id: string;
-  /** The name of a called tool; empty for other blocks. */
-  readonly name: string;
-  /** The text; of a call, its arguments as JSON. */
-  text: string;
-  metadata: SharedV4ProviderMetadata | null;
 }
 
 type Part<Type extends LanguageModelV4StreamPart["type"]> = Extract<

@@ -2,13 +2,25 @@ import type {
   LanguageModelV4FinishReason,
   LanguageModelV4StreamPart,
   LanguageModelV4Usage,
+  SharedV4ProviderMetadata,
 } from "@ai-sdk/provider";
 import { isRecord } from "../../lib/json.ts";
 import type { AssistantBlock, ToolCallBlock, Usage } from "../../log/content.ts";
 import type { StopReason } from "../../log/entry.ts";
 import type { ModelAnswer, ModelEvent } from "../model.ts";
-import type { Draft } from "./answer.ts";
 import { toSidecar } from "./sidecar.ts";
+
+/** A block that is still being written. */
+export interface Draft {
+  readonly type: "text" | "reasoning" | "toolCall";
+  /** The id of a call; for other blocks, the stream's own name for it. */
+  readonly id: string;
+  /** The name of a called tool; empty for other blocks. */
+  readonly name: string;
+  /** The text; of a call, its arguments as JSON. */
+  text: string;
+  metadata: SharedV4ProviderMetadata | null;
+}
 
 /** The end of an answer from the blocks that were written, in order. */
 export function finish(

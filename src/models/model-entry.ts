@@ -1,0 +1,34 @@
+import { z } from "zod";
+
+/** US dollars for a million tokens. A price that is not known is absent, never zero. */
+const tokenPrices = z.strictObject({
+  input: z.number().min(0),
+  output: z.number().min(0),
+  cacheRead: z.number().min(0).optional(),
+  cacheWrite: z.number().min(0).optional(),
+});
+
+const modelPrices = tokenPrices.extend({
+  /** What the whole call costs instead, when its prompt is longer than `above` tokens. */
+  longPrompt: z.strictObject({ above: z.int().min(1), ...tokenPrices.shape }).optional(),
+});
+
+/** What is known about a model. Also the shape of a model in the configuration, where all but `id` may be left out. */
+export const modelEntrySchema = z.strictObject({
+  /** "provider/name". */
+  id: z.string().regex(/^[^/]+\/.+$/, 'must be "provider/name"'),
+  /** Tokens of prompt and answer together. */
+  contextWindow: z.int().min(1).optional(),
+  /** Tokens of one answer. */
+  maxOutput: z.int().min(1).optional(),
+  abilities: z.strictObject({ tools: z.boolean(), images: z.boolean(), reasoning: z.boolean() }).optional(),
+  prices: modelPrices.optional(),
+  /** The month or day of which this is true. */
+  asOf: z.string().optional(),
+  /** Where it stands. */
+  source: z.string().optional(),
+});
+
+export type ModelEntry = Readonly<z.output<typeof modelEntrySchema>>;
+export type TokenPrices = Readonly<z.output<typeof tokenPrices>>;
+export type ModelPrices = NonNullable<ModelEntry["prices"]>;
