@@ -152,6 +152,7 @@ export const storeContract: readonly StoreContractCase[] = [
       const fence = { head: writer.head, epoch: writer.epoch };
       const [first, second] = entriesOf(writer, [note("1"), note("2")]) as [Entry, Entry];
       await rejects(store.append("s", fence, [first, { ...second, seq: 7 }]), "invalid_input");
+      await rejects(store.append("s", fence, [{ ...first, seq: 3 }]), "invalid_input");
       await rejects(store.append("s", fence, [first, { ...second, parentId: "other" }]), "invalid_input");
       await rejects(store.append("s", fence, [first, { ...second, sessionId: "t" }]), "invalid_input");
       await rejects(store.append("t", fence, [{ ...first, sessionId: "t" }]), "not_found");

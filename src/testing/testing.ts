@@ -6,3 +6,4 @@ export {
   type ScriptedModelOptions,
 } from "../models/scripted/scripted.ts";
 export { createFakeClock, type FakeClock } from "./fake-clock.ts";
+export { type StoreContractCase, type StoreSubject, storeContract } from "./store-contract.ts";

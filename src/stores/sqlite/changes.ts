@@ -10,13 +10,13 @@ export interface Changes extends Disposable {
   appended(sessionId: string): void;
   /** To be called after a commit that gave a session work. */
   woke(sessionId: string): void;
-  watch(sessionId: string): Watch;
+  watch(sessionId: string, signal: AbortSignal): Watch;
   onWake(listener: (sessionId: string) => void): Disposable;
 }
 
 export interface Watch extends Disposable {
   /** Resolves once something was appended since the last call (or since the watch began), or the signal is aborted. */
-  changed(signal: AbortSignal): Promise<void>;
+  changed(): Promise<void>;
 }
 
 /** How late news of other processes may be. A poll without news costs a few microseconds. */
@@ -73,15 +73,17 @@ export function createChanges(database: Database): Changes {
         },
       };
     },
-    watch(sessionId) {
-      const signalled = createSignal();
+    watch(sessionId, signal) {
+      const { notify, wait } = createFlag();
       const set = watchers.get(sessionId) ?? new Set();
-      watchers.set(sessionId, set.add(signalled.notify));
+      watchers.set(sessionId, set.add(notify));
+      const aborting = addAbortListener(signal, notify);
       update();
       return {
-        changed: signalled.wait,
+        changed: wait,
         [Symbol.dispose]() {
-          set.delete(signalled.notify);
+          aborting[Symbol.dispose]();
+          set.delete(notify);
           if (set.size === 0 && watchers.get(sessionId) === set) watchers.delete(sessionId);
           update();
         },
@@ -137,24 +139,23 @@ function maxKey(database: Database, sql: string): number {
   return database.get<{ key: number | null }>(sql)?.key ?? 0;
 }
 
-/** One bit that somebody can wait for. */
-function createSignal() {
-  let set = false;
+/** One bit that one reader can wait for. */
+function createFlag() {
+  let raised = false;
   let wake: (() => void) | undefined;
   return {
     notify() {
-      set = true;
+      raised = true;
       wake?.();
     },
-    async wait(signal: AbortSignal): Promise<void> {
-      if (!set && !signal.aborted) {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        using _ = addAbortListener(signal, () => resolve());
-        wake = resolve;
-        await promise;
-        wake = undefined;
+    async wait(): Promise<void> {
+      if (!raised) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
       }
-      set = false;
+      wake = undefined;
+      raised = false;
     },
   };
 }

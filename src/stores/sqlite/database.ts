@@ -22,7 +22,7 @@ export interface Database extends Disposable {
 }
 
 /** How long SQLite itself waits for another process's write, on this thread. Longer waits are `commits.ts`'s. */
-const BUSY_TIMEOUT_MS = 100;
+const BUSY_TIMEOUT_MS = 20;
 
 export function openDatabase(path: string): Database {
   const connection = connect(path);

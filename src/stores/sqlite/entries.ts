@@ -2,7 +2,6 @@ import type { Entry } from "../../log/entry.ts";
 import { upcast } from "../../log/upcast.ts";
 import { loadBody, storeBody } from "./bodies.ts";
 import type { Database } from "./database.ts";
-import type { SessionRow } from "./rows.ts";
 
 interface EntryRow {
   readonly seq: number;
@@ -42,16 +41,32 @@ export interface Segment {
   readonly upTo: number;
 }
 
-/** A session's history, oldest part first: what it shares with the sessions that it was forked from, then its own. */
-export function segmentsOf(database: Database, session: SessionRow): readonly Segment[] {
+interface Lineage {
+  readonly key: number;
+  readonly id: string;
+  readonly forked_key: number | null;
+  readonly forked_seq: number | null;
+}
+
+/**
+ * A session's history, oldest part first: what it shares with the sessions that it was forked from, then its own, with no
+ * end. It does not change as the session grows. Empty when there is no such session.
+ */
+export function segmentsOf(database: Database, sessionId: string): readonly Segment[] {
   const segments: Segment[] = [];
-  let row: SessionRow | undefined = session;
-  let upTo = session.head_seq;
+  let upTo = Number.MAX_SAFE_INTEGER;
+  let row = database.get<Lineage>(
+    "SELECT key, id, forked_key, forked_seq FROM session WHERE id = ?",
+    sessionId,
+  );
   while (row !== undefined) {
     segments.unshift({ key: row.key, sessionId: row.id, upTo });
     if (row.forked_key === null) break;
     upTo = Math.min(upTo, row.forked_seq ?? 0);
-    row = database.get<SessionRow>("SELECT * FROM session WHERE key = ?", row.forked_key);
+    row = database.get<Lineage>(
+      "SELECT key, id, forked_key, forked_seq FROM session WHERE key = ?",
+      row.forked_key,
+    );
   }
   return segments;
 }

@@ -13,8 +13,8 @@ const CONSTRAINT = 19;
 const NOTADB = 26;
 
 /** With SQLite's own waiting between the tries, about five seconds. */
-const BUSY_TRIES = 40;
-const BUSY_PAUSE_MS = 25;
+const BUSY_TRIES = 170;
+const BUSY_PAUSE_MS = 10;
 
 /** Repeats what fails because another process writes, without holding up this one. */
 export async function retryBusy<T>(attempt: () => T): Promise<T> {

@@ -1,6 +1,7 @@
 import type { Lease, RunQueue } from "../../run/queue.ts";
 import { insertInboxItem, readInbox } from "./inbox.ts";
-import { knownSession, type Parts, sessionRow } from "./log.ts";
+import type { Parts } from "./parts.ts";
+import { knownSession, sessionRow } from "./sessions.ts";
 
 export function createRunQueue(parts: Parts): RunQueue {
   const { database, commits, changes, nodes, clock } = parts;

@@ -45,7 +45,7 @@ test("another living process takes over at once, too", async () => {
 
 test("a stopped process keeps its sessions for its lease, and is fenced when it wakes up", async () => {
   await using store = await openSqliteStore({ path });
-  const stopped = await startNode({ nodeId: "a", leaseMs: 900, sessions: 2 });
+  const stopped = await startNode({ nodeId: "a", leaseMs: 600, sessions: 2 });
   expect(await stopped.ask("append")).toBe("s0 3");
   stopped.signal("SIGSTOP");
 
@@ -61,7 +61,7 @@ test("a stopped process keeps its sessions for its lease, and is fenced when it 
 });
 
 test("nothing acknowledged is lost by kill -9 in the middle of appends", async () => {
-  for (const ms of [30, 80, 150]) {
+  for (const ms of [30, 100]) {
     rmSync(folder, { recursive: true, force: true });
     path = join(mkdtempSync(join(tmpdir(), "holdfast-sqlite-")), "test.db");
     folder = join(path, "..");

@@ -73,6 +73,42 @@ describe("the file", () => {
     });
   });
 
+  test("forgets a session that is deleted, but not one that others were forked from", async () => {
+    const large = { type: "message", blocks: [{ type: "text", text: "x".repeat(70_000) }] } as const;
+    {
+      await using store = await openSqliteStore({ path });
+      const { session } = await store.create({ id: "s", agent: "x" });
+      await store.enqueue("s", large);
+      await store.fork("s", session.headId ?? "", "child");
+    }
+    using database = new DatabaseSync(path);
+    const erase = database.prepare("DELETE FROM session WHERE id = ?");
+    expect(() => erase.run("s")).toThrow("FOREIGN KEY");
+    for (const id of ["child", "s"]) erase.run(id);
+    for (const table of ["session", "entry", "inbox", "blob", "node"]) {
+      expect(database.prepare(`SELECT count(*) AS rows FROM ${table}`).get()).toEqual({ rows: 0 });
+    }
+  });
+
+  test("stores equal large content once, and drops it from the inbox when the log has it", async () => {
+    await using store = await openSqliteStore({ path });
+    const blocks = [{ type: "text", text: "x".repeat(70_000) }] as const;
+    await store.create({ id: "s", agent: "x" });
+    const lease = await store.claim("s");
+    const one = await store.enqueue("s", { type: "message", blocks });
+    await store.enqueue("s", { type: "message", blocks });
+    using database = new DatabaseSync(path);
+    const blobs = () => database.prepare("SELECT count(*) AS blobs FROM blob").get();
+    expect(blobs()).toEqual({ blobs: 1 });
+    const head = lease?.headId ?? null;
+    const header = { id: "e", sessionId: "s", parentId: head, seq: 2, at: 0, v: ENTRY_VERSION } as const;
+    await store.append("s", { head, epoch: 1 }, [
+      { ...header, type: "userMessage", blocks, inboxId: one.id },
+    ]);
+    expect(blobs()).toEqual({ blobs: 2 });
+    expect(await store.inbox("s")).toMatchObject([{ command: { blocks } }]);
+  });
+
   test("can be in memory", async () => {
     await using store = await openSqliteStore({ path: ":memory:" });
     await store.create({ id: "s", agent: "x" });

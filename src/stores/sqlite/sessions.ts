@@ -1,0 +1,162 @@
+import { AppError } from "../../lib/errors.ts";
+import { newId } from "../../lib/ids.ts";
+import { ENTRY_VERSION, type Entry } from "../../log/entry.ts";
+import type { NewSession, SessionFilter, SessionRecord } from "../../log/session-log.ts";
+import type { Database } from "./database.ts";
+import { findEntry, insertEntry, type Segment, segmentsOf } from "./entries.ts";
+import type { Parts } from "./parts.ts";
+import { SELECT_SESSION, type SessionRow, sessionRecord } from "./rows.ts";
+
+const MAX_SESSIONS = 1_000;
+
+export function sessionRow(database: Database, sessionId: string): SessionRow | undefined {
+  return database.get<SessionRow>(`${SELECT_SESSION} WHERE session.id = ?`, sessionId);
+}
+
+export function knownSession(database: Database, sessionId: string): SessionRow {
+  const row = sessionRow(database, sessionId);
+  if (row === undefined) throw unknownSession(sessionId);
+  return row;
+}
+
+function unknownSession(sessionId: string): AppError {
+  return new AppError("not_found", `There is no session "${sessionId}".`);
+}
+
+/** @throws AppError `not_found`, as does whatever takes a session id here. */
+export function history(database: Database, sessionId: string): readonly Segment[] {
+  const segments = segmentsOf(database, sessionId);
+  if (segments.length === 0) throw unknownSession(sessionId);
+  return segments;
+}
+
+export function positionOf(
+  database: Database,
+  segments: readonly Segment[],
+  sessionId: string,
+  entryId: string,
+): number {
+  const seq = findEntry(database, segments, entryId);
+  if (seq === undefined) throw new AppError("not_found", `Session "${sessionId}" has no entry "${entryId}".`);
+  return seq;
+}
+
+export function listSessions(database: Database, filter: SessionFilter): readonly SessionRecord[] {
+  const limit = Math.min(filter.limit ?? 50, MAX_SESSIONS);
+  // One statement for all filters: a null filter is no filter.
+  return database
+    .all<SessionRow>(
+      `${SELECT_SESSION}
+       WHERE session.updated_at < ?1
+         AND (?2 IS NULL OR session.agent = ?2)
+         AND (?3 IS NULL OR session.status = ?3)
+       ORDER BY session.updated_at DESC, session.key DESC LIMIT ?4`,
+      filter.before ?? Number.MAX_SAFE_INTEGER,
+      filter.agent ?? null,
+      filter.status ?? null,
+      limit,
+    )
+    .map(sessionRecord);
+}
+
+/** Inside a transaction, as the next one. */
+export function createSession(
+  { database, clock }: Parts,
+  request: NewSession,
+): { readonly session: SessionRecord; readonly created: boolean } {
+  const key = request.createKey ?? null;
+  const fingerprint = request.fingerprint ?? null;
+  const sameKey =
+    key === null
+      ? undefined
+      : database.get<SessionRow>(`${SELECT_SESSION} WHERE session.create_key = ?`, key);
+  if (sameKey !== undefined) {
+    if (sameKey.fingerprint === fingerprint) return { session: sessionRecord(sameKey), created: false };
+    throw new AppError("conflict", `The idempotency key "${key}" was used to create another session.`, {
+      hint: "Use a new key for each new request, and the same key only to repeat one.",
+      details: { sessionId: sameKey.id },
+    });
+  }
+  if (sessionRow(database, request.id) !== undefined) throw idTaken(request.id);
+
+  const at = clock.now();
+  const root = rootEntry(request.id, request.agent, at);
+  database.run(
+    `INSERT INTO session (id, agent, title, create_key, fingerprint, status, head_id, head_seq, created_at, updated_at)
+     VALUES (?, ?, ?, ?, ?, 'idle', ?, ?, ?, ?)`,
+    request.id,
+    request.agent,
+    request.title ?? null,
+    key,
+    fingerprint,
+    root.id,
+    root.seq,
+    at,
+    at,
+  );
+  const row = knownSession(database, request.id);
+  insertEntry(database, row.key, root);
+  return { session: sessionRecord(row), created: true };
+}
+
+/** The new session begins with an entry of its own, which says where it came from. */
+export function forkSession(
+  { database, clock }: Parts,
+  sessionId: string,
+  at: string,
+  newSessionId: string,
+): SessionRecord {
+  const source = knownSession(database, sessionId);
+  const seq = positionOf(database, history(database, sessionId), sessionId, at);
+  const existing = sessionRow(database, newSessionId);
+  if (existing !== undefined) {
+    if (existing.forked_id === sessionId && existing.forked_entry === at) return sessionRecord(existing);
+    throw idTaken(newSessionId);
+  }
+  const now = clock.now();
+  const first: Entry = {
+    ...rootEntry(newSessionId, source.agent, now),
+    parentId: at,
+    seq: seq + 1,
+    type: "sessionCreated",
+    agent: source.agent,
+    forkedFrom: { sessionId, entryId: at },
+  };
+  database.run(
+    `INSERT INTO session (id, agent, title, status, head_id, head_seq, created_at, updated_at,
+                          forked_key, forked_entry, forked_seq)
+     VALUES (?, ?, ?, 'idle', ?, ?, ?, ?, ?, ?, ?)`,
+    newSessionId,
+    source.agent,
+    source.title,
+    first.id,
+    first.seq,
+    now,
+    now,
+    source.key,
+    at,
+    seq,
+  );
+  const row = knownSession(database, newSessionId);
+  insertEntry(database, row.key, first);
+  return sessionRecord(row);
+}
+
+function rootEntry(sessionId: string, agent: string, at: number): Entry {
+  return {
+    id: newId("e", at),
+    sessionId,
+    parentId: null,
+    seq: 1,
+    at,
+    v: ENTRY_VERSION,
+    type: "sessionCreated",
+    agent,
+  };
+}
+
+function idTaken(sessionId: string): AppError {
+  return new AppError("conflict", `The session "${sessionId}" exists already.`, {
+    hint: "Choose another id, or repeat the request with the idempotency key that created it.",
+  });
+}
