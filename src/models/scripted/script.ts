@@ -148,7 +148,7 @@ export function parseScript(
     (issue) => `${locate(issue.path)}: ${fieldName(issue.path)}: ${explain(issue)}`,
   );
   throw new AppError("invalid_config", complaints.join("\n"), {
-    hint: "The fields of a script are described in src/models/scripted/script.ts.",
+    hint: "docs/scripted-model.md describes the fields of a script.",
   });
 }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -327,6 +327,22 @@ describe("script files", () => {
     const expected = { turns: [{ when: { user: "hi" }, text: "hello" }] };
     expect(await load("a.yaml", "turns:\n  - when: { user: hi }\n    text: hello\n")).toEqual(expected);
     expect(await load("a.json", JSON.stringify(expected))).toEqual(expected);
+  });
+
+  test("the example of the documentation", async () => {
+    const page = await readFile(new URL("../../../docs/scripted-model.md", import.meta.url), "utf8");
+    const [, example = ""] = /```yaml\n(.*?)```/s.exec(page) ?? [];
+    const model = createScriptedModel(await load("example.yaml", example));
+    const asked = user("Find the anomalies in data.csv");
+    const first = await answer(model, [asked]);
+    expect(first.blocks).toMatchObject([{ type: "text" }, { name: "shell" }, { name: "read" }]);
+    const failed = await events(model, request([asked, assistant(first), result("shell", "")]));
+    expect(failed.at(-1)).toMatchObject({ type: "failed", failure: { kind: "overloaded" } });
+    const second = await answer(model, [asked, assistant(first), result("shell", "  3001 data.csv")]);
+    expect(textOf(second)).toBe("The file has 3001 lines.");
+    expect(textOf(await answer(model, [user("thanks")], "s2"))).toBe(
+      "I only know how to look for anomalies.",
+    );
   });
 
   test("an unknown field: file, line, field, nearest", async () => {

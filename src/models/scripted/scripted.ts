@@ -29,7 +29,7 @@ export interface ScriptedModelOptions {
   readonly id?: string;
   /** For `delayMs`. Default: real time, which keeps the process alive as an open socket would. */
   readonly clock?: Pick<Clock, "sleep">;
-  /** Keep the requests. Default true; false for a process that runs for long. */
+  /** Keep requests, and complaints for `assertDone`. Default true; false for a process that runs for long. */
   readonly record?: boolean;
 }
 
@@ -37,19 +37,20 @@ export interface ScriptedModelOptions {
 export function createScriptedModel(script: Script, options: ScriptedModelOptions = {}): ScriptedModel {
   const { turns, defaults } = parseScript(script);
   const sleep = options.clock?.sleep ?? ((ms, signal) => timer(ms, undefined, signal ? { signal } : {}));
+  const isRecording = options.record !== false;
   const requests: ModelRequest[] = [];
   const unexpected: string[] = [];
   const playedHere = turns.map(() => 0);
   const errorsOf = new Map<string, number>();
 
   async function* stream(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelEvent, void> {
-    if (options.record !== false) requests.push(request);
+    if (isRecording) requests.push(request);
     const conversation = readConversation(request);
     const index = turns.findIndex((turn, i) => isNext(turn, timesPlayed(turn, i), conversation));
     const turn = turns[index];
     if (turn === undefined) {
       const message = describeUnexpected(request, conversation, turns);
-      unexpected.push(message);
+      if (isRecording) unexpected.push(message);
       yield { type: "failed", failure: { kind: "badRequest", message } };
       return;
     }
