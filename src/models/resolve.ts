@@ -56,6 +56,7 @@ function createModel(id: string, provider: Provider, name: string, options: Mode
   return createAiSdkModel({
     id,
     dialect: { provider: provider.name, protocol: provider.protocol },
+    key: () => options.keys(provider.name),
     languageModel: () => {
       const key = requireKey(provider, options);
       return loadLanguageModel(provider, name, {

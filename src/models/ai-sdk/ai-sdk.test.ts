@@ -478,6 +478,14 @@ describe("failures", () => {
     expect(events.filter(({ type }) => type === "failed" || type === "finished")).toHaveLength(1);
   });
 
+  test("a key of any shape is not repeated", async () => {
+    const complaint: Play = { status: 401, body: error("authentication_error", "bad key: hunter22") };
+    const events = await play(anthropic, complaint, { keys: () => "hunter22" });
+    expect(events.at(-1)).toMatchObject({
+      failure: { kind: "authentication", message: "bad key: [secret]" },
+    });
+  });
+
   test("nobody listens", async () => {
     const server = await serveProvider({});
     await server[Symbol.asyncDispose]();

@@ -14,6 +14,8 @@ export interface AiSdkModelOptions {
   readonly dialect: Dialect;
   /** Called for every request, so that loading can wait until it is needed and a changed key is noticed. */
   readonly languageModel: () => Promise<LanguageModelV4>;
+  /** The key in use. Some servers repeat it in their complaints, from which it is taken out. */
+  readonly key?: () => string | undefined;
   readonly limits?: Partial<ModelLimits>;
 }
 
@@ -48,15 +50,20 @@ export function createAiSdkModel(options: AiSdkModelOptions): Model {
         const event = answer.take(part);
         patience.heard(event !== undefined);
         if (event === undefined) continue;
-        if (event.type === "finished") await drain(parts);
-        isComplete = event.type === "finished";
+        if (event.type === "failed") {
+          yield failed(event.failure);
+          return;
+        }
+        if (event.type === "finished") {
+          isComplete = true;
+          await drain(parts);
+        }
         yield event;
-        if (event.type === "finished" || event.type === "failed") return;
+        if (isComplete) return;
       }
-      yield { type: "failed", failure: endFailure(patience, limits) };
+      yield failed(endFailure(patience, limits));
     } catch (error) {
-      const failure = patience.ended === undefined ? toFailure(error) : endFailure(patience, limits);
-      yield { type: "failed", failure };
+      yield failed(patience.ended === undefined ? toFailure(error) : endFailure(patience, limits));
     } finally {
       patience.close(isComplete);
       if (!isComplete) parts?.cancel().catch(() => {});
@@ -68,8 +75,14 @@ export function createAiSdkModel(options: AiSdkModelOptions): Model {
     const { stream: parts } = await model.doStream({ ...mapRequest(request), abortSignal: signal });
     const reader = parts.getReader();
     // Ends a read that is under way, whatever the package does with the signal.
-    signal.addEventListener("abort", () => void reader.cancel().catch(() => {}), { once: true });
+    const cancel = () => void reader.cancel().catch(() => {});
+    if (signal.aborted) cancel();
+    else signal.addEventListener("abort", cancel, { once: true });
     return reader;
+  }
+
+  function failed(failure: ModelFailure): ModelEvent {
+    return { type: "failed", failure: withoutSecret(failure, options.key?.()) };
   }
 
   return { id, stream };
@@ -102,6 +115,14 @@ function endFailure({ ended }: Patience, limits: ModelLimits): ModelFailure {
     case undefined:
       return { kind: "network", message: "the stream ended before the answer was complete" };
   }
+}
+
+/** What is shorter than this is a word such as "none" or "ollama", not a secret. */
+const MIN_SECRET = 8;
+
+function withoutSecret(failure: ModelFailure, key: string | undefined): ModelFailure {
+  if (key === undefined || key.length < MIN_SECRET) return failure;
+  return { ...failure, message: failure.message.replaceAll(key, "[secret]") };
 }
 
 function seconds(ms: number): string {
