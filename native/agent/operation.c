@@ -167,7 +167,7 @@ struct operation *operation_start(struct command *command, int cwd_fd, const str
   if (keeper < 0) {
     char text[96];
     int length = snprintf(text, sizeof text, "cannot start a process: %s\n", strerror(failed));
-    output_append(&op->output, ANSWER_STDERR, (const uint8_t *)text, (size_t)length);
+    output_append(&op->output, ANSWER_STDERR, (const uint8_t *)text, (size_t)length, UINT64_MAX);
     op->exit = (struct exit_status){.code = 126};
   }
   return op;
@@ -318,7 +318,7 @@ static void read_output(struct operation *op, int *fd, uint8_t stream) {
     return;
   }
   if (op->last_bytes != UINT64_MAX) op->last_bytes -= (uint64_t)length < op->last_bytes ? (uint64_t)length : op->last_bytes;
-  output_append(&op->output, stream, bytes, (size_t)length);
+  output_append(&op->output, stream, bytes, (size_t)length, oldest_needed(op));
 }
 
 static void read_status(struct operation *op, uint64_t now) {
@@ -387,11 +387,10 @@ static bool has_ended(struct operation *op, uint64_t now) {
   if (op->status_fd >= 0) read_status(op, now);
   /*
    * Not the end of the pipes decides, because a process of another command may hold them open: what they contained when
-   * the keeper had gone is all that this command has printed.
+   * the keeper had gone is all that this command has printed. It is little, so it is taken also when a reader lags.
    */
   if (op->last_bytes == UINT64_MAX) op->last_bytes = bytes_waiting(op->stdout_fd) + bytes_waiting(op->stderr_fd);
   while (op->last_bytes > 0 && (op->stdout_fd >= 0 || op->stderr_fd >= 0)) {
-    if (!output_has_room(&op->output, oldest_needed(op))) return false;
     uint64_t before = op->last_bytes;
     if (op->stdout_fd >= 0) read_output(op, &op->stdout_fd, ANSWER_STDOUT);
     if (op->stderr_fd >= 0) read_output(op, &op->stderr_fd, ANSWER_STDERR);

@@ -42,7 +42,11 @@ static struct chunk *add_chunk(struct chunks *list, uint8_t stream, uint64_t off
   return c;
 }
 
-void output_append(struct output *o, uint8_t stream, const uint8_t *bytes, size_t length) {
+static void drop_surplus(struct chunks *tail, uint64_t needed) {
+  while (tail->cost > TAIL_LIMIT && tail->first != tail->last && chunk_end(tail->first) <= needed) drop_first(tail);
+}
+
+void output_append(struct output *o, uint8_t stream, const uint8_t *bytes, size_t length, uint64_t needed) {
   while (length > 0) {
     struct chunks *list = o->head_full ? &o->tail : &o->head;
     struct chunk *c = list->last;
@@ -52,7 +56,7 @@ void output_append(struct output *o, uint8_t stream, const uint8_t *bytes, size_
         continue;
       }
       c = add_chunk(list, stream, o->total);
-      while (list == &o->tail && list->cost > TAIL_LIMIT + LARGE_CHUNK && list->first != list->last) drop_first(list);
+      drop_surplus(&o->tail, needed);
     }
     size_t part = c->capacity - c->length;
     if (part > length) part = length;

@@ -30,7 +30,8 @@ struct output {
 
 /* Whether something can be appended without losing bytes at or after `needed` (UINT64_MAX: nobody reads). */
 bool output_has_room(const struct output *o, uint64_t needed);
-void output_append(struct output *o, uint8_t stream, const uint8_t *bytes, size_t length);
+/* Never drops bytes at or after `needed`; without room it grows past its bounds instead, so ask first. */
+void output_append(struct output *o, uint8_t stream, const uint8_t *bytes, size_t length, uint64_t needed);
 
 /*
  * The chunk that holds `*position`, or NULL at the end. When these bytes were not kept, `*position` moves to the next that

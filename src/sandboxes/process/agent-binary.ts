@@ -95,4 +95,3 @@ async function compile(sources: readonly string[], output: string): Promise<void
 }
 
 const firstLine = (error: unknown): string => errorMessage(error).split("\n")[0] ?? "";
-

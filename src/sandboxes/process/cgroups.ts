@@ -24,7 +24,9 @@ export async function detectCgroups(
   const own = parseMembership(await readFile(membership, "utf8").catch(() => ""));
   const unified = await readFile(join(mount, "cgroup.controllers"), "utf8").catch(() => undefined);
   const parents =
-    unified === undefined ? await version1Parents(mount, own) : await version2Parents(mount, own.get("") ?? "/");
+    unified === undefined
+      ? await version1Parents(mount, own)
+      : await version2Parents(mount, own.get("") ?? "/");
   return {
     version: unified === undefined ? 1 : 2,
     parents,

@@ -62,7 +62,9 @@ export function createClient(options: {
 
 async function exec(connection: Connection, spec: ExecSpec): Promise<Execution> {
   checkExec(spec);
-  const variables = Object.entries(spec.env ?? {}).map(([name, value]): Field => ["text", `${name}=${value}`]);
+  const variables = Object.entries(spec.env ?? {}).map(
+    ([name, value]): Field => ["text", `${name}=${value}`],
+  );
   const command = encodeFields(
     ["u32", Math.min(Math.max(1, Math.ceil(spec.timeoutMs)), 0xffff_ffff)],
     ["text", spec.operationId],
@@ -163,7 +165,8 @@ async function writeFile(
     }
     connection.send(request.writeEnd, id);
   });
-  if (reply === undefined) throw new AppError("invalid_input", `${path} cannot be written: no such directory`);
+  if (reply === undefined)
+    throw new AppError("invalid_input", `${path} cannot be written: no such directory`);
 }
 
 async function stat(connection: Connection, path: string): Promise<FileStat | undefined> {

@@ -1,7 +1,14 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { AppError } from "../../lib/errors.ts";
-import { answer, createFrameDecoder, encodeFrame, type Frame, PROTOCOL_VERSION, readFields } from "./frames.ts";
+import {
+  answer,
+  createFrameDecoder,
+  encodeFrame,
+  type Frame,
+  PROTOCOL_VERSION,
+  readFields,
+} from "./frames.ts";
 
 /** Frames to and from one agent. Answers go to the handler that was registered for their id. */
 export interface Connection extends Disposable {

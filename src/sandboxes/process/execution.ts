@@ -11,7 +11,10 @@ import { answer, CREDIT, encodeFields, exitFlag, type Frame, readFields, request
 export function followOperation(
   connection: Connection,
   operationId: string,
-  options: { readonly ask: (id: number) => void; readonly toError: (errno: number, what: string) => AppError },
+  options: {
+    readonly ask: (id: number) => void;
+    readonly toError: (errno: number, what: string) => AppError;
+  },
 ): Promise<Execution> {
   return new Promise((resolveStarted, rejectStarted) => {
     const chunks = createChunkQueue({

@@ -10,7 +10,13 @@ export const SOCKET_NAME = "agent.sock";
 const PID_NAME = "launcher.pid";
 const LOG_NAME = "log";
 /** What `destroy` removes. The journal stays: it says which operations ever started. */
-export const TRANSIENT_NAMES: readonly string[] = [SOCKET_NAME, PID_NAME, `${PID_NAME}.new`, "lock", LOG_NAME];
+export const TRANSIENT_NAMES: readonly string[] = [
+  SOCKET_NAME,
+  PID_NAME,
+  `${PID_NAME}.new`,
+  "lock",
+  LOG_NAME,
+];
 
 const EXIT_ALREADY_RUNNING = 75;
 const STOP_WITHIN_MS = 5000;
@@ -43,7 +49,9 @@ export function launch(options: LaunchOptions): Promise<"started" | "running"> {
     printed = (printed + text).slice(0, 4096);
   });
   return new Promise((resolve, reject) => {
-    child.on("error", (cause) => reject(new AppError("unavailable", "the sandbox cannot be started", { cause })));
+    child.on("error", (cause) =>
+      reject(new AppError("unavailable", "the sandbox cannot be started", { cause })),
+    );
     child.on("close", (code) => {
       if (code === 0) resolve("started");
       else if (code === EXIT_ALREADY_RUNNING) resolve("running");

@@ -51,7 +51,8 @@ async function runTrue(driver: SandboxDriver, home: string): Promise<void> {
   try {
     const execution = await sandbox.exec({ operationId: "probe", command: "true", timeoutMs: 5000 });
     const { exitCode, signal } = await execution.result;
-    if (exitCode !== 0) throw new AppError("unavailable", `a command ended with ${exitCode ?? signal}, not 0`);
+    if (exitCode !== 0)
+      throw new AppError("unavailable", `a command ended with ${exitCode ?? signal}, not 0`);
   } finally {
     await sandbox.destroy();
   }

@@ -11,7 +11,8 @@ afterAll(() => rm(directory, { recursive: true, force: true }));
 
 const driver = processDriver({ registryDir: join(directory, "registry") });
 const probe = await driver.probe();
-if (!probe.available) console.warn(`process sandbox not tested: ${probe.problem?.reason} (${probe.problem?.fix})`);
+if (!probe.available)
+  console.warn(`process sandbox not tested: ${probe.problem?.reason} (${probe.problem?.fix})`);
 
 describe.skipIf(!probe.available)("process sandbox", () => {
   for (const { name, skip, run } of sandboxContract) {

@@ -148,7 +148,9 @@ async function connectOrStart(
     await pause(LOOK_AGAIN_MS);
   }
   const log = await launchLog(directory);
-  throw new AppError("unavailable", `the sandbox did not start${log === "" ? "" : `: ${log}`}`, { cause: problem });
+  throw new AppError("unavailable", `the sandbox did not start${log === "" ? "" : `: ${log}`}`, {
+    cause: problem,
+  });
 }
 
 async function start(host: Host, spec: SandboxSpec, directory: string): Promise<"started" | "running"> {
@@ -218,7 +220,9 @@ const BWRAP_PLACES = ["/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"];
 async function findBwrap(): Promise<string> {
   const [found] = await filterAsync(BWRAP_PLACES, isExecutable);
   if (found !== undefined) return found;
-  throw new AppError("unavailable", "bubblewrap (bwrap) is not installed", { hint: "apt-get install bubblewrap" });
+  throw new AppError("unavailable", "bubblewrap (bwrap) is not installed", {
+    hint: "apt-get install bubblewrap",
+  });
 }
 
 const isExecutable = (path: string): Promise<boolean> =>
@@ -227,7 +231,10 @@ const isExecutable = (path: string): Promise<boolean> =>
     () => false,
   );
 
-async function filterAsync<T>(items: readonly T[], check: (item: T) => Promise<boolean>): Promise<readonly T[]> {
+async function filterAsync<T>(
+  items: readonly T[],
+  check: (item: T) => Promise<boolean>,
+): Promise<readonly T[]> {
   const passed = await Promise.all(items.map(check));
   return items.filter((_, i) => passed[i]);
 }
@@ -243,4 +250,3 @@ function once<T>(work: () => Promise<T>): () => Promise<T> {
     return started;
   };
 }
-
