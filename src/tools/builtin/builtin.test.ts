@@ -1,14 +1,15 @@
-import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { AppError } from "../../lib/errors.ts";
 import { noneDriver } from "../../sandboxes/none/none.ts";
 import type { Sandbox, SandboxDriver } from "../../sandboxes/sandbox.ts";
+import { virtualDriver } from "../../sandboxes/virtual/virtual.ts";
 import type { Reconciled, Tool, ToolContext, ToolOutput, ToolResult } from "../tool.ts";
 import { builtinTools } from "./builtin.ts";
 
-const drivers: readonly SandboxDriver[] = [noneDriver()];
+const drivers: readonly SandboxDriver[] = [noneDriver(), virtualDriver()];
 
 const directories: string[] = [];
 afterAll(async () => {
@@ -38,25 +39,28 @@ describe.each(drivers.map((driver) => ({ kind: driver.kind, driver })))(
   ({ driver }) => {
     let sandbox: Sandbox;
     let workspace: string;
-    let session = 0;
     let call = 0;
+    const sessionId = `ses_tools_${driver.kind}`;
 
-    beforeEach(async () => {
+    beforeAll(async () => {
       const home = await mkdtemp(join(tmpdir(), "holdfast-tools-"));
       directories.push(home);
       workspace = join(home, "workspace");
       const stateDir = join(home, "state");
       await mkdir(workspace);
       await mkdir(stateDir);
-      session += 1;
       const limits = { memoryBytes: 2 ** 29, processes: 100, fileSizeBytes: 2 ** 28, cpus: 1 };
-      sandbox = await driver.open({ sessionId: `ses_tools_${session}`, workspace, stateDir, limits });
+      sandbox = await driver.open({ sessionId, workspace, stateDir, limits });
+    });
+
+    beforeEach(async () => {
+      for (const name of await readdir(workspace)) await rm(join(workspace, name), { recursive: true });
     });
 
     function contextFor(options: Partial<ToolContext> = {}): ToolContext {
       call += 1;
       return {
-        sessionId: `ses_tools_${session}`,
+        sessionId,
         runId: "run_1",
         callId: `call_${call}`,
         operationId: `op_${call}`,
@@ -133,7 +137,7 @@ describe.each(drivers.map((driver) => ({ kind: driver.kind, driver })))(
 
       test("is left alone when the node has lost the session", async () => {
         const lost = new AbortController();
-        const operationId = `op_fenced_${session}`;
+        const operationId = `op_fenced_${driver.kind}`;
         setTimeout(() => lost.abort(new AppError("fenced", "another node owns the session")), 200);
         await expect(
           run("shell", { command: "sleep 0.6; echo done > done.txt" }, { signal: lost.signal, operationId }),
@@ -155,7 +159,7 @@ describe.each(drivers.map((driver) => ({ kind: driver.kind, driver })))(
       });
 
       test("collects a command that an earlier process started", async () => {
-        const operationId = `op_before_${session}`;
+        const operationId = `op_before_${driver.kind}`;
         await using execution = await sandbox.exec({
           operationId,
           command: "echo once >> log; echo out",
@@ -330,7 +334,7 @@ describe.each(drivers.map((driver) => ({ kind: driver.kind, driver })))(
 
       test("after a crash it is known whether it was done", async () => {
         await put("a.txt", "one\n");
-        const operationId = `op_edit_${session}`;
+        const operationId = `op_edit_${driver.kind}`;
         expect((await reconcile("edit", change, { operationId })).type).toBe("notStarted");
         await run("edit", change, { operationId });
         expect(await reconcile("edit", change, { operationId })).toMatchObject({

@@ -61,20 +61,19 @@ export const grepTool = defineTool({
 function searchCommand(query: Query, path: string): string {
   // A name that begins with a dash or a digit stays a name.
   const target = quote(path === "." ? "." : `./${path}`);
-  const common = [
-    query.ignoreCase === true ? "-i" : "",
-    query.context === undefined ? "" : `-C ${query.context}`,
-    "-n",
-  ];
+  const common = [query.context === undefined ? "" : `-C ${query.context}`, "-n"];
+  // Only options that the ripgrep of the built-in bash knows, too; without a terminal there are no colours and headings.
   const ripgrep = [
-    "rg --no-heading --with-filename --color=never --sort=path",
+    "rg -H --sort=path",
+    query.ignoreCase === true ? "-i" : "-s",
     ...common,
     query.literal === true ? "-F" : "",
     query.glob === undefined ? "" : `-g ${quote(query.glob)}`,
-    `-e ${quote(query.pattern)} -- ${target}`,
+    `-e ${quote(query.pattern)} ${target}`,
   ];
   const grep = [
     "grep -r -H -I",
+    query.ignoreCase === true ? "-i" : "",
     ...common,
     query.literal === true ? "-F" : "-E",
     query.glob === undefined ? "" : `--include=${quote(query.glob)}`,
@@ -129,8 +128,9 @@ function describe(query: Query, found: Found, result: ExecResult): ToolResult {
     .filter(Boolean)
     .join("\n\n");
   if (text !== "") return { content: text, details };
-  // 1: nothing found. More: the search itself failed, usually because of the pattern.
-  if (result.exitCode === 0 || result.exitCode === 1)
+  // 1: nothing found. A complaint: the search itself failed, usually because of the pattern.
+  if (found.complaints === "" && (result.exitCode === 0 || result.exitCode === 1)) {
     return { content: `No match for ${query.pattern}.`, details };
+  }
   return failure(found.complaints || `The search failed (exit status ${result.exitCode}).`, details);
 }
