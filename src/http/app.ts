@@ -40,6 +40,7 @@ export function createApp(options: HttpOptions): HttpApp {
   const app = new Hono<HttpEnv>();
 
   app.use(secure());
+  app.use(endBodyOfHead());
   const { auth, allowedOrigins = [] } = options;
   app.use(refuseForeignPages({ loopbackOnly: auth === undefined, allowedOrigins }));
   if (allowedOrigins.length > 0) app.use(allowPages(allowedOrigins));
@@ -100,6 +101,14 @@ function secure(): MiddlewareHandler<HttpEnv> {
     await next();
     for (const [name, value] of Object.entries(securityHeaders)) c.header(name, value);
     if (!c.res.headers.has("cache-control")) c.header("cache-control", "no-store");
+  };
+}
+
+/** HEAD runs the handler of GET, whose stream nobody reads then: without this it would be watched for ever. */
+function endBodyOfHead(): MiddlewareHandler<HttpEnv> {
+  return async (c, next) => {
+    await next();
+    if (c.req.raw.method === "HEAD") await c.res.body?.cancel();
   };
 }
 

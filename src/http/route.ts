@@ -92,13 +92,13 @@ async function bodyOf(c: Call, docs: RouteDocs): Promise<unknown> {
 
 /** Registers the routes; another method on a known path is answered with 405 and the methods that there are. */
 export function mount(app: Hono<HttpEnv>, routes: readonly Route[]): void {
-  for (const route of routes) app.on(route.method.toUpperCase(), honoPath(route.path), route.respond);
-  for (const [path, methods] of methodsByPath(routes)) app.all(path, (c) => refuseMethod(c, methods));
-}
-
-function methodsByPath(routes: readonly Route[]): ReadonlyMap<string, readonly string[]> {
-  const paths = Map.groupBy(routes, ({ path }) => honoPath(path));
-  return new Map([...paths].map(([path, group]) => [path, group.map(({ method }) => method.toUpperCase())]));
+  for (const { method, path, respond } of routes) {
+    for (const pattern of honoPaths(path)) app.on(method.toUpperCase(), pattern, respond);
+  }
+  for (const [path, group] of Map.groupBy(routes, ({ path }) => path)) {
+    const methods = group.map(({ method }) => method.toUpperCase());
+    for (const pattern of honoPaths(path)) app.all(pattern, (c) => refuseMethod(c, methods));
+  }
 }
 
 function refuseMethod(c: Call, methods: readonly string[]): never {
@@ -111,7 +111,8 @@ function refuseMethod(c: Call, methods: readonly string[]): never {
   );
 }
 
-/** "/v1/sessions/{sessionId}/files/{path}" as Hono writes it: "/v1/sessions/:sessionId/files/:path{.*}". */
-function honoPath(path: string): string {
-  return path.replace("{path}", ":path{.*}").replace(/\{(\w+)\}/g, ":$1");
+/** "/v1/sessions/{sessionId}" as Hono writes it. The rest after ".../files/{path}" may be empty, with or without its slash. */
+function honoPaths(path: string): readonly string[] {
+  const pattern = path.replace("{path}", ":path{.*}").replace(/\{(\w+)\}/g, ":$1");
+  return pattern.endsWith("/:path{.*}") ? [pattern, pattern.replace("/:path{.*}", "")] : [pattern];
 }

@@ -1,29 +1,60 @@
+import type { SessionRecord } from "../log/session-log.ts";
 import type { RunEvent } from "../run/events.ts";
+import type { SendMessage } from "../run/sessions.ts";
+import { untilAnswered } from "../run/watch.ts";
 import type { HttpDeps } from "./deps.ts";
 import { encodeEvents } from "./encode.ts";
 import { toWireError } from "./errors.ts";
 import type { Call } from "./route.ts";
 import { sseResponse } from "./sse.ts";
 
-/** A message, and a cursor before it. */
-export interface SentMessage {
-  readonly sessionId: string;
+/** A message that was sent, and the run that answers it. */
+export interface WatchedMessage {
   readonly messageId: string;
-  readonly after: number;
+  /** It had been sent before, with the same key. */
+  readonly duplicate: boolean;
+  /** From the message to the end of the run that answers it. To be read once, until its end or `leave`. */
+  readonly events: AsyncIterable<RunEvent>;
+  leave(): void;
 }
 
-/** The run that answers a message, as a stream of events that begins with the message. */
+/** Sends a message while somebody watches already, so that the first words of a fast model are not missed. */
+export async function sendAndWatch(
+  { sessions }: HttpDeps,
+  { id, headSeq }: Pick<SessionRecord, "id" | "headSeq">,
+  message: SendMessage,
+): Promise<WatchedMessage> {
+  const left = new AbortController();
+  const leave = () => left.abort();
+  const superseded = new AbortController();
+  const signal = AbortSignal.any([left.signal, superseded.signal]);
+  const live = sessions.watch(id, { after: headSeq, signal });
+  try {
+    const { messageId, duplicate } = await sessions.send(id, message);
+    if (!duplicate)
+      return { messageId, duplicate, leave, events: fromMessage(untilAnswered(live, messageId), messageId) };
+    // A message that was sent before may stand anywhere in the log.
+    superseded.abort();
+    const events = sessions.watchRun(id, messageId, { after: 0, signal: left.signal });
+    return { messageId, duplicate, leave, events: fromMessage(events, messageId) };
+  } catch (error) {
+    leave();
+    throw error;
+  }
+}
+
+/** The run that answers a message, as a stream of events. */
 export function streamRun(
   deps: HttpDeps,
-  { sessionId, messageId, after }: SentMessage,
+  { events, leave }: WatchedMessage,
   c: Call,
   headers: Readonly<Record<string, string>>,
 ): Response {
-  return streamEvents(deps, c, {
-    finite: true,
-    headers,
-    open: (signal) => fromMessage(deps.sessions.watchRun(sessionId, messageId, { after, signal }), messageId),
-  });
+  const open = (signal: AbortSignal) => {
+    signal.addEventListener("abort", leave, { once: true });
+    return events;
+  };
+  return streamEvents(deps, c, { finite: true, headers, open });
 }
 
 /** Run events as a response, ended when the reader leaves or the server closes. */
@@ -50,15 +81,12 @@ export function closingSignal(c: Call): AbortSignal {
   return c.env?.closing ?? new AbortController().signal;
 }
 
-/** Drops what was there before the message was taken into the log: earlier runs, and the deltas of one under way. */
-export async function* fromMessage(
-  events: AsyncIterable<RunEvent>,
-  messageId: string,
-): AsyncGenerator<RunEvent> {
+/** Drops the entries before the message. Deltas may come before its entry does, so they all pass. */
+async function* fromMessage(events: AsyncIterable<RunEvent>, messageId: string): AsyncGenerator<RunEvent> {
   let begun = false;
   for await (const event of events) {
     begun ||=
       event.type === "entry" && event.entry.type === "userMessage" && event.entry.inboxId === messageId;
-    if (begun) yield event;
+    if (begun || event.type !== "entry") yield event;
   }
 }

@@ -160,14 +160,10 @@ export const eventsQuerySchema = z.strictObject({
     }),
   ),
   message: z.exactOptional(
-    z
-      .string()
-      .min(1)
-      .max(256)
-      .meta({
-        description:
-          "End after the run that answers this message (its id), which has to stand after the start.",
-      }),
+    z.string().min(1).max(256).meta({
+      description:
+        "End after the run that answers this message (its id), which has to stand after the start.",
+    }),
   ),
   format: z.enum(["sse", "json"]).default("sse"),
   limit: wholeNumber(1, 1000).default(100).meta({ description: "With `format=json`: entries on a page." }),
@@ -264,6 +260,7 @@ export const deleteQuerySchema = z.strictObject({
 export type Invocation = z.input<typeof invocationSchema>;
 export type InvocationAnswer = z.output<typeof invocationAnswerSchema>;
 export type AgentSummary = z.output<typeof agentSummarySchema>;
+export type Message = z.output<typeof messageSchema>;
 export type AcceptedMessage = z.output<typeof acceptedMessageSchema>;
 export type ExecEvent = z.output<typeof execEventSchema>;
 export type ExecAnswer = z.output<typeof execAnswerSchema>;

@@ -88,7 +88,7 @@ describe("a reader that disconnects at random points and comes back with its cur
     await api.client.send(alone.session.id, { blocks });
     const url = `${api.url}/v1/sessions/${watched.session.id}/events?message=${messageId}`;
     const reader: Reader = { entries: [], cursor: 0, ended: false, connections: 0 };
-    while (!reader.ended) await readSome(url, reader, 300);
+    while (!reader.ended) await readSome(url, reader, 1500);
     await api.runtime.idle();
     const shape = async (id: string) =>
       (await api.runtime.sessions.entries(id)).map(({ type }) => type).sort();

@@ -17,6 +17,7 @@ const fileParams = sessionParams.extend({
   path: z
     .string()
     .max(4096)
+    .default("")
     .meta({ description: "Relative to the workspace. Empty for the workspace itself." }),
 });
 

@@ -13,7 +13,7 @@ import {
   wantsEventStream,
 } from "../headers.ts";
 import { type Call, defineRoute, type Route } from "../route.ts";
-import { closingSignal, fromMessage, type SentMessage, streamRun } from "../run-stream.ts";
+import { closingSignal, sendAndWatch, streamRun, type WatchedMessage } from "../run-stream.ts";
 import {
   type InvocationAnswer,
   invocationAnswerSchema,
@@ -21,7 +21,7 @@ import {
   sessionIdSchema,
 } from "../schemas.ts";
 import { untilAborted } from "../sse.ts";
-import { toBlocks } from "./messages.ts";
+import { messageOf } from "./messages.ts";
 import { onlyAgent } from "./sessions.ts";
 
 /** One prompt, one answer: the AgentCore contract. */
@@ -46,15 +46,10 @@ export function invocationRoutes(deps: HttpDeps): readonly Route[] {
       async handle({ body }, c) {
         const idempotencyKey = idempotencyKeyOf(c);
         const session = await openSession(deps, sessionIdOf(c), body.agent, idempotencyKey);
-        const { messageId, duplicate } = await deps.sessions.send(session.id, {
-          blocks: toBlocks(body.prompt),
-          ...(body.model === undefined ? {} : { model: body.model }),
-          ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-        });
-        const sent = { sessionId: session.id, messageId, after: duplicate ? 0 : session.headSeq };
-        const headers = { [sessionHeader.name]: session.id, ...(duplicate ? replayedHeader : {}) };
-        if (wantsEventStream(c)) return streamRun(deps, sent, c, headers);
-        return answer(deps, sent, c, headers);
+        const watched = await sendAndWatch(deps, session, messageOf(body, idempotencyKey));
+        const headers = { [sessionHeader.name]: session.id, ...(watched.duplicate ? replayedHeader : {}) };
+        if (wantsEventStream(c)) return streamRun(deps, watched, c, headers);
+        return answer(session.id, watched, c, headers);
       },
     }),
   ];
@@ -102,13 +97,13 @@ function sessionIdOf(c: Call): string | undefined {
 }
 
 async function answer(
-  deps: HttpDeps,
-  { sessionId, messageId, after }: SentMessage,
+  sessionId: string,
+  { messageId, events, leave }: WatchedMessage,
   c: Call,
   headers: Readonly<Record<string, string>>,
 ): Promise<Response> {
   const signal = AbortSignal.any([c.req.raw.signal, closingSignal(c)]);
-  const events = fromMessage(deps.sessions.watchRun(sessionId, messageId, { after, signal }), messageId);
+  signal.addEventListener("abort", leave, { once: true });
   const summary = createRunSummary();
   for await (const event of untilAborted(events, signal)) {
     summary.add(event);

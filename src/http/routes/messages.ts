@@ -1,10 +1,10 @@
-import type { UserBlock } from "../../log/content.ts";
+import type { SendMessage } from "../../run/sessions.ts";
 import type { HttpDeps } from "../deps.ts";
 import { wireEventSchema } from "../entry-schemas.ts";
 import { idempotencyKeyHeader, idempotencyKeyOf, replayedHeader, wantsEventStream } from "../headers.ts";
 import { defineRoute, type Route } from "../route.ts";
-import { streamRun } from "../run-stream.ts";
-import { type AcceptedMessage, acceptedMessageSchema, messageSchema } from "../schemas.ts";
+import { sendAndWatch, streamRun } from "../run-stream.ts";
+import { type AcceptedMessage, acceptedMessageSchema, type Message, messageSchema } from "../schemas.ts";
 import { sessionParams } from "./sessions.ts";
 
 export function messageRoutes(deps: HttpDeps): readonly Route[] {
@@ -32,24 +32,28 @@ export function messageRoutes(deps: HttpDeps): readonly Route[] {
       },
       async handle({ params: { sessionId }, body }, c) {
         const idempotencyKey = idempotencyKeyOf(c);
-        const { headSeq } = await sessions.get(sessionId);
-        const { messageId, duplicate } = await sessions.send(sessionId, {
-          blocks: toBlocks(body.prompt),
-          ...(body.model === undefined ? {} : { model: body.model }),
-          ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-        });
+        const message = messageOf(body, idempotencyKey);
+        const session = await sessions.get(sessionId);
+        if (wantsEventStream(c)) {
+          const watched = await sendAndWatch(deps, session, message);
+          return streamRun(deps, watched, c, watched.duplicate ? replayedHeader : {});
+        }
+        const { messageId, duplicate } = await sessions.send(sessionId, message);
         // A message that was sent before may stand anywhere in the log.
-        const after = duplicate ? 0 : headSeq;
-        const headers = duplicate ? replayedHeader : {};
-        if (wantsEventStream(c)) return streamRun(deps, { sessionId, messageId, after }, c, headers);
-        return c.json(accepted(sessionId, messageId, { after, duplicate }), 202, headers);
+        const answer = accepted(sessionId, messageId, { after: duplicate ? 0 : session.headSeq, duplicate });
+        return c.json(answer, 202, duplicate ? replayedHeader : {});
       },
     }),
   ];
 }
 
-export function toBlocks(prompt: string | readonly UserBlock[]): readonly UserBlock[] {
-  return typeof prompt === "string" ? [{ type: "text", text: prompt }] : prompt;
+/** A message of the API as the core takes it. */
+export function messageOf({ prompt, model }: Message, idempotencyKey: string | undefined): SendMessage {
+  return {
+    blocks: typeof prompt === "string" ? [{ type: "text", text: prompt }] : prompt,
+    ...(model === undefined ? {} : { model }),
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+  };
 }
 
 function accepted(
