@@ -1,13 +1,14 @@
 import { addAbortListener } from "node:events";
+import type { Entry } from "../../log/entry.ts";
 import type { Database } from "./database.ts";
 
 /**
  * Tells who waits in this process that a session changed: at once for commits of this process, by polling for those of
- * others. Says only *that*, never *what*: readers look at the database, so nothing can be lost or told twice.
+ * others. Readers look at the database whenever they have not heard everything, so nothing can be lost or told twice.
  */
 export interface Changes extends Disposable {
-  /** To be called after a commit that appended entries. */
-  appended(sessionId: string): void;
+  /** To be called after a commit that appended entries, in the order of the commits. */
+  appended(sessionId: string, entries: readonly Entry[]): void;
   /** To be called after a commit that gave a session work. */
   woke(sessionId: string): void;
   watch(sessionId: string, signal: AbortSignal): Watch;
@@ -15,21 +16,30 @@ export interface Changes extends Disposable {
 }
 
 export interface Watch extends Disposable {
-  /** Resolves once something was appended since the last call (or since the watch began), or the signal is aborted. */
-  changed(): Promise<void>;
+  /**
+   * Resolves once something was appended since the last call (or since the watch began), or the signal is aborted: with the
+   * entries, in order, when this process appended them all; else with undefined, and the reader has to look.
+   */
+  changed(): Promise<readonly Entry[] | undefined>;
 }
+
+/** What a watcher is told: entries, or that there are some. */
+type Notify = (entries?: readonly Entry[]) => void;
+
+/** A reader that is so far behind reads from the database what it has not heard. */
+const MAX_UNHEARD = 256;
 
 /** How late news of other processes may be. A poll without news costs a few microseconds. */
 const POLL_MS = 50;
 
 export function createChanges(database: Database): Changes {
-  const watchers = new Map<string, Set<() => void>>();
+  const watchers = new Map<string, Set<Notify>>();
   const listeners = new Set<(sessionId: string) => void>();
   let seen: Seen | undefined;
   let timer: NodeJS.Timeout | undefined;
 
-  const appended = (sessionId: string) => {
-    for (const notify of watchers.get(sessionId) ?? []) notify();
+  const appended = (sessionId: string, entries?: readonly Entry[]) => {
+    for (const notify of watchers.get(sessionId) ?? []) notify(entries);
   };
   const woke = (sessionId: string) => {
     for (const listener of [...listeners]) listener(sessionId);
@@ -74,10 +84,10 @@ export function createChanges(database: Database): Changes {
       };
     },
     watch(sessionId, signal) {
-      const { notify, wait } = createFlag();
+      const { notify, wait } = createNews();
       const set = watchers.get(sessionId) ?? new Set();
       watchers.set(sessionId, set.add(notify));
-      const aborting = addAbortListener(signal, notify);
+      const aborting = addAbortListener(signal, () => notify());
       update();
       return {
         changed: wait,
@@ -139,23 +149,29 @@ function maxKey(database: Database, sql: string): number {
   return database.get<{ key: number | null }>(sql)?.key ?? 0;
 }
 
-/** One bit that one reader can wait for. */
-function createFlag() {
+/** What one reader has not heard yet. */
+function createNews(): { readonly notify: Notify; readonly wait: Watch["changed"] } {
   let raised = false;
+  let heard: Entry[] | undefined = [];
   let wake: (() => void) | undefined;
   return {
-    notify() {
+    notify(entries) {
       raised = true;
+      if (entries === undefined || (heard?.length ?? 0) > MAX_UNHEARD) heard = undefined;
+      else heard?.push(...entries);
       wake?.();
     },
-    async wait(): Promise<void> {
+    async wait() {
       if (!raised) {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
       }
+      const news = heard;
       wake = undefined;
       raised = false;
+      heard = [];
+      return news;
     },
   };
 }

@@ -28,7 +28,7 @@ export function createSessionLog(parts: Parts): SessionLog {
       if (entries.length === 0) return;
       checkChain(sessionId, fence, entries);
       await commits.run(() => appendEntries(parts, sessionId, fence, { entries, status }));
-      changes.appended(sessionId);
+      changes.appended(sessionId, entries);
     },
 
     path: (sessionId, head) => readPath(database, sessionId, head),
@@ -72,16 +72,26 @@ async function* follow(
 ): AsyncGenerator<Entry, void> {
   const ended = () => signal.aborted || closed.aborted;
   const segments = database.read(() => history(database, sessionId));
+  const readFrom = (cursor: number) => database.read(() => readSegments(database, segments, cursor, PAGE));
   let cursor = after;
   // Watching begins before the first read, so that nothing falls between the two.
   using watch = changes.watch(sessionId, signal);
+  let heard: readonly Entry[] | undefined;
   while (!ended()) {
-    const page = database.read(() => readSegments(database, segments, cursor, PAGE));
+    const page = continuing(cursor, heard) ?? readFrom(cursor);
     for (const entry of page) {
       yield entry;
       if (ended()) return;
       cursor = entry.seq;
     }
-    if (page.length < PAGE) await watch.changed();
+    // A full page may not be the last one.
+    heard = page.length < PAGE ? await watch.changed() : undefined;
   }
+}
+
+/** The part of what was heard that is new to a reader, or undefined when something before it is missing. */
+function continuing(cursor: number, heard: readonly Entry[] | undefined): readonly Entry[] | undefined {
+  const fresh = heard?.filter(({ seq }) => seq > cursor);
+  const [next] = fresh ?? [];
+  return next === undefined || next.seq === cursor + 1 ? fresh : undefined;
 }
