@@ -12,7 +12,7 @@ import type { ModelResolver } from "./models/model.ts";
 import { provideModels } from "./provide-models.ts";
 import { provideSandboxes } from "./provide-sandboxes.ts";
 import { createSessions } from "./run/commands.ts";
-import type { LoopPorts } from "./run/loop.ts";
+import type { LoopPorts } from "./run/loop-ports.ts";
 import type { Sessions } from "./run/sessions.ts";
 import { createDeltaBus } from "./run/watch.ts";
 import { createWorker } from "./run/worker.ts";

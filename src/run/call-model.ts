@@ -6,9 +6,9 @@ import type { AssistantBlock } from "../log/content.ts";
 import type { ModelFailure } from "../log/entry.ts";
 import type { SessionState } from "../log/fold.ts";
 import type { Model, ModelAnswer, ModelEvent, ModelRequest } from "../models/model.ts";
-import { currentRun, type LoopControl, type LoopPorts } from "./loop.ts";
+import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import type { Step } from "./next-step.ts";
-import type { SessionWriter } from "./session-writer.ts";
+import { currentRun, type SessionWriter } from "./session-writer.ts";
 
 /**
  * One try of one turn. Appends `modelCalled`, then `assistantMessage` or `modelFailed`; when it was stopped or abandoned,

@@ -162,10 +162,17 @@ function retryOrFail(run: RunState): Step {
   const last = run.failures.at(-1);
   if (last === undefined) return { type: "callModel", attempt: 1, delayMs: 0 };
   const { failure } = last;
-  if (RETRYABLE.has(failure.kind) && run.failures.length < MAX_ATTEMPTS) {
-    return { type: "callModel", attempt: run.attempts + 1, delayMs: backoff(run.failures.length, failure) };
-  }
+  const delayMs = retryDelayMs(run.failures.length, failure);
+  if (delayMs !== null) return { type: "callModel", attempt: run.attempts + 1, delayMs };
   return { type: "fail", error: explainFailure(run.model, failure, run.failures.length) };
+}
+
+/**
+ * How long a turn waits at most before it is tried again; null when the run fails instead. `failures` is the number of
+ * failures since the last answer, of which `failure` is the last.
+ */
+export function retryDelayMs(failures: number, failure: ModelFailure): number | null {
+  return RETRYABLE.has(failure.kind) && failures < MAX_ATTEMPTS ? backoff(failures, failure) : null;
 }
 
 /** 0.5 s, doubled for each failure up to 16 s, and at least what the provider asked for up to 60 s. The loop adds jitter. */

@@ -4,9 +4,9 @@ import { forEachBounded, raceSignal } from "../lib/streams.ts";
 import type { OpenCall } from "../log/fold.ts";
 import { type Executed, execute, reconcile } from "../tools/execute.ts";
 import type { ToolContext } from "../tools/tool.ts";
-import { currentRun, type LoopControl, type LoopPorts } from "./loop.ts";
+import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import type { CallPlan } from "./next-step.ts";
-import type { SessionWriter } from "./session-writer.ts";
+import { currentRun, type SessionWriter } from "./session-writer.ts";
 
 /**
  * Gives every open call its result: at most `agent.limits.parallelCalls` at once, each result on disk as soon as it is

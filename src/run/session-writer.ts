@@ -72,3 +72,10 @@ function stamp(fact: NewEntry, sessionId: string, state: SessionState, at: numbe
     v: ENTRY_VERSION,
   };
 }
+
+/** The run that is under way, where the step could only come from one. */
+export function currentRun(writer: SessionWriter): NonNullable<SessionWriter["state"]["run"]> {
+  const { run } = writer.state;
+  if (run === null) throw new Error(`session ${writer.lease.sessionId} has no run`);
+  return run;
+}

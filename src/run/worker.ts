@@ -5,7 +5,8 @@ import type { Draft } from "../log/fold.ts";
 import type { SessionLog } from "../log/session-log.ts";
 import type { Delta } from "./events.ts";
 import { createInbox } from "./inbox.ts";
-import { type LoopPorts, runLoop } from "./loop.ts";
+import { runLoop } from "./loop.ts";
+import type { LoopPorts } from "./loop-ports.ts";
 import type { Lease, RunQueue } from "./queue.ts";
 import { openSessionWriter, type SessionWriter } from "./session-writer.ts";
 
