@@ -59,7 +59,7 @@ test("the strongest sandbox is the one that is used", async () => {
   ]);
   expect(checks.map(({ status, finding }) => `${status}: ${finding}`)).toEqual([
     "ok: separated from this machine by namespaces, runs real programs, no network, limits: memory, processes, fileSize; used unless harness.json says otherwise",
-    "ok: a shell written in TypeScript, has no real programs, no network, no limits",
+    "ok: a shell written in TypeScript, runs no real programs, no network, no limits",
     "ok: no separation from this machine, runs real programs, network of this machine, no limits; used only where harness.json asks for it",
   ]);
   expect(disposed).toEqual(["process", "virtual", "none"]);

@@ -78,7 +78,7 @@ function describeCapabilities({ isolation, limits, network, realPrograms }: Sand
   const enforced = Object.entries(limits).flatMap(([name, degree]) => (degree === "none" ? [] : [name]));
   return [
     separation,
-    realPrograms ? "runs real programs" : "has no real programs",
+    realPrograms ? "runs real programs" : "runs no real programs",
     network === "none" ? "no network" : "network of this machine",
     enforced.length === 0 ? "no limits" : `limits: ${enforced.join(", ")}`,
   ].join(", ");

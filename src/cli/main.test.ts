@@ -54,3 +54,20 @@ test("a tool in a package of CommonJS modules is explained", async () => {
   expect(stdout).toContain(`"./t.ts" cannot be loaded: Unexpected token 'export'`);
   expect(stdout).toContain('Write "type": "module" into the nearest package.json');
 });
+
+test("the doctor comes to an end and tells no secret", async () => {
+  const env = { ANTHROPIC_API_KEY: "sk-very-secret", HOLDFAST_TOKEN: "0123456789abcdef-secret" };
+  const { exitCode, stdout, stderr } = await holdfast(["doctor", "--json"], env);
+  expect([0, 7]).toContain(exitCode);
+  const { checks } = JSON.parse(stdout) as { readonly checks: readonly { readonly name: string }[] };
+  expect(checks.map(({ name }) => name)).toEqual([
+    "node",
+    "sandbox process",
+    "sandbox virtual",
+    "sandbox none",
+    "store",
+    "model keys",
+    "ripgrep",
+  ]);
+  expect(stdout + stderr).not.toContain("secret");
+});

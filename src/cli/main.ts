@@ -14,7 +14,17 @@ if (major < 22 || (major === 22 && minor < 19)) {
 } else {
   const { runCli } = await import("./cli.ts");
   leaveQuietlyWhenNobodyReads();
-  process.exitCode = await runCli(process.argv.slice(2), realTerminal());
+  process.exitCode = await stayingAlive(() => runCli(process.argv.slice(2), realTerminal()));
+}
+
+/** Timers and connections that wait for something do not keep a process alive; a command that waits does. */
+async function stayingAlive<Result>(work: () => Promise<Result>): Promise<Result> {
+  const alive = setInterval(() => {}, 2 ** 30);
+  try {
+    return await work();
+  } finally {
+    clearInterval(alive);
+  }
 }
 
 function realTerminal(): Terminal {
