@@ -168,7 +168,7 @@ describe.skipIf(!probe.available)("a sandbox without its runtime", () => {
     await pause(1300);
     assert.ok((await stateFiles(spec)).includes("agent.sock"), "it ended while a command ran");
     await pause(2000);
-    assert.deepEqual(await stateFiles(spec), ["journal", "lock", "log"]);
+    assert.deepEqual(await stateFiles(spec), ["cgroups", "journal", "lock", "log"]);
     assert.deepEqual(await sessionProcesses(spec), []);
     await driver.destroy(spec.sessionId);
     assert.deepEqual(await stateFiles(spec), ["journal"]);

@@ -147,6 +147,6 @@ function settings(
 }
 
 /** Removes groups that a launcher which was killed left behind. Those in use stay. */
-export async function removeCgroups(support: CgroupSupport, name: string): Promise<void> {
-  await Promise.all(support.parents.map(({ directory }) => rmdir(join(directory, name)).catch(() => {})));
+export async function removeCgroups(directories: readonly string[]): Promise<void> {
+  await Promise.all(directories.map((directory) => rmdir(directory).catch(() => {})));
 }

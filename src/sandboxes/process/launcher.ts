@@ -9,6 +9,8 @@ import { AppError } from "../../lib/errors.ts";
 export const SOCKET_NAME = "agent.sock";
 const PID_NAME = "launcher.pid";
 const LOG_NAME = "log";
+/** Which groups the launcher was to remove, for the case that it could not. */
+export const CGROUPS_NAME = "cgroups";
 /** What `destroy` removes. The journal stays: it says which operations ever started. */
 export const TRANSIENT_NAMES: readonly string[] = [
   SOCKET_NAME,
@@ -16,6 +18,7 @@ export const TRANSIENT_NAMES: readonly string[] = [
   `${PID_NAME}.new`,
   "lock",
   LOG_NAME,
+  CGROUPS_NAME,
 ];
 
 const EXIT_ALREADY_RUNNING = 75;

@@ -1,4 +1,4 @@
-import { access, constants, mkdir, rm } from "node:fs/promises";
+import { access, constants, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -12,7 +12,15 @@ import { createClient } from "./client.ts";
 import { type Connection, connectAgent } from "./connection.ts";
 import { request } from "./frames.ts";
 import { isThere, ownWorkspace, syntheticEtc } from "./host-files.ts";
-import { launch, launcherEnds, launchLog, SOCKET_NAME, stopLauncher, TRANSIENT_NAMES } from "./launcher.ts";
+import {
+  CGROUPS_NAME,
+  launch,
+  launcherEnds,
+  launchLog,
+  SOCKET_NAME,
+  stopLauncher,
+  TRANSIENT_NAMES,
+} from "./launcher.ts";
 import { probeByTrying } from "./probe.ts";
 import { openRegistry, type Registry, shortName, type UidPool } from "./registry.ts";
 
@@ -168,7 +176,7 @@ async function start(host: Host, spec: SandboxSpec, directory: string): Promise<
     agent,
     directory,
     uid,
-    cgroups: await makeCgroups(await host.cgroups(), cgroupName(directory), spec.limits),
+    cgroups: await limitBy(await host.cgroups(), directory, spec),
     // The session's user may not be able to walk to them: root's launcher puts them within its reach.
     mounts: host.isRoot ? paths : {},
     bwrap: bwrapArguments({
@@ -182,7 +190,21 @@ async function start(host: Host, spec: SandboxSpec, directory: string): Promise<
   });
 }
 
-const cgroupName = (directory: string): string => `holdfast-${shortName(directory)}`;
+async function limitBy(
+  support: CgroupSupport,
+  directory: string,
+  spec: SandboxSpec,
+): Promise<readonly string[]> {
+  await removeCgroups(await notedCgroups(directory));
+  const groups = await makeCgroups(support, `holdfast-${shortName(directory)}`, spec.limits);
+  await writeFile(join(directory, CGROUPS_NAME), groups.join("\n"));
+  return groups;
+}
+
+async function notedCgroups(directory: string): Promise<readonly string[]> {
+  const text = await readFile(join(directory, CGROUPS_NAME), "utf8").catch(() => "");
+  return text === "" ? [] : text.split("\n");
+}
 
 async function toSandbox(host: Host, directory: string, connection: Connection): Promise<Sandbox> {
   return createClient({
@@ -199,7 +221,7 @@ const SHUTDOWN_WITHIN_MS = 2000;
 async function destroy(host: Host, directory: string): Promise<void> {
   await shutDown(directory);
   await stopLauncher(directory);
-  await removeCgroups(await host.cgroups(), cgroupName(directory));
+  await removeCgroups(await notedCgroups(directory));
   for (const name of TRANSIENT_NAMES) await rm(join(directory, name), { force: true });
   await host.registry.releaseUid(directory);
 }
