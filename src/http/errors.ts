@@ -20,7 +20,7 @@ export type WireCode =
   | ErrorCode
   | "method_not_allowed"
   | "unsupported_media_type"
-  /** The run that should have answered ended with an error that is none of the above. */
+  /** The run that should have answered failed; `details.code` is the run's own code. */
   | "run_failed"
   /** A defect in the server; `details.errorId` is in its log. */
   | "internal";
@@ -96,8 +96,12 @@ export function wireError(
   };
 }
 
-export function errorResponse(body: WireError, headers: Readonly<Record<string, string>> = {}): Response {
-  return Response.json(body, { status: statusOf[body.error.code], headers });
+export function errorResponse(
+  body: WireError,
+  headers: Readonly<Record<string, string>> = {},
+  status: ErrorStatus = statusOf[body.error.code],
+): Response {
+  return Response.json(body, { status, headers });
 }
 
 /** An error that only a server has, to be thrown from anywhere in a request. */

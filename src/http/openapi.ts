@@ -3,6 +3,7 @@ import type { JsonObject } from "../lib/json.ts";
 import { wireErrorSchema } from "./entry-schemas.ts";
 import type { HeaderSpec } from "./headers.ts";
 import type { ResponseSpec, Route } from "./route.ts";
+import { JSON_BYTES, UPLOAD_BYTES } from "./schemas.ts";
 
 /** The OpenAPI 3.1 document of the routes: the same schemas that check the requests. */
 export function openApiDocument(
@@ -77,12 +78,18 @@ function headerParameter({ name, description }: HeaderSpec): JsonObject {
 
 function requestBody(route: Route, components: Components): JsonObject {
   if (route.rawBody === true) {
-    return { requestBody: { required: true, content: { "application/octet-stream": {} } } };
+    const description = `Bytes, at most ${UPLOAD_BYTES / 2 ** 20} MiB; streamed to disk.`;
+    return { requestBody: { required: true, description, content: { "application/octet-stream": {} } } };
   }
   if (route.body === undefined) return {};
   const schema = schemaOf(route.body, components);
+  const description = `JSON, at most ${JSON_BYTES / 2 ** 20} MiB; unknown fields are refused.`;
   return {
-    requestBody: { required: route.optionalBody !== true, content: { "application/json": { schema } } },
+    requestBody: {
+      required: route.optionalBody !== true,
+      description,
+      content: { "application/json": { schema } },
+    },
   };
 }
 

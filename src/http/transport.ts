@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { createParser, type EventSourceMessage } from "eventsource-parser";
-import { AppError, type ErrorCode, errorMessage } from "../lib/errors.ts";
+import { AppError, type ErrorCode, errorMessage, isAppError } from "../lib/errors.ts";
 import { isRecord } from "../lib/json.ts";
 import { statusOf, type WireError } from "./errors.ts";
 
@@ -92,9 +92,11 @@ export function createTransport(options: TransportOptions): Transport {
   };
 }
 
-/** Whether the same request may fare better in a moment: nobody answered, or the answer was cut. */
+/** Whether the same request may fare better in a moment: nobody answered, the answer was cut, or the server is closing. */
 export function isConnectionLoss(error: unknown): boolean {
-  return error instanceof AppError && error.code === "unavailable";
+  if (!isAppError(error, "unavailable")) return false;
+  const wireCode = error.details?.wireCode;
+  return wireCode === undefined || wireCode === "unavailable";
 }
 
 async function* readEvents(response: Response): AsyncGenerator<unknown> {
@@ -169,6 +171,6 @@ export function fromWireError({ error: { code, message, hint, details } }: WireE
 
 function localCode(code: string): ErrorCode {
   if (code === "method_not_allowed" || code === "unsupported_media_type") return "unsupported";
-  if (code === "internal" || code === "run_failed" || !Object.hasOwn(statusOf, code)) return "corrupt";
+  if (code === "internal" || code === "run_failed" || !Object.hasOwn(statusOf, code)) return "unavailable";
   return code as ErrorCode;
 }

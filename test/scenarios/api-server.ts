@@ -113,6 +113,7 @@ export const script: Script = {
       times: "any",
       error: { kind: "authentication", message: "invalid x-api-key", status: 401 },
     },
+    { when: { user: "too long" }, times: "any", error: { kind: "contextOverflow" } },
   ],
 };
 

@@ -1,11 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createParser } from "eventsource-parser";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createApp } from "../../src/http/app.ts";
 import type { WireEvent } from "../../src/http/encode.ts";
 import type { Entry } from "../../src/log/entry.ts";
+import type { Sessions } from "../../src/run/sessions.ts";
 import { type ApiServer, json, script, startApiServer } from "./api-server.ts";
 
 /** Disconnect is not cancel: readers come and go, the run does not notice, and nobody misses or repeats an entry. */
+
+const sessionHeader = "x-amzn-bedrock-agentcore-runtime-session-id";
 
 let api: ApiServer;
 beforeAll(async () => {
@@ -181,4 +185,42 @@ test("a server that closes ends the streams of its readers, and the client goes 
   stop.abort();
   await watching;
   await first[Symbol.asyncDispose]();
+});
+
+test("a caller who waits for JSON when the server closes is told how to go on, and closing is quick", async () => {
+  const closing = await startApiServer(script);
+  const { session } = await closing.client.create({ agent: "tester" });
+  const waiting = fetch(
+    `${closing.url}/invocations`,
+    json({ prompt: "hang" }, { [sessionHeader]: session.id }),
+  );
+  await expect.poll(async () => (await closing.runtime.sessions.get(session.id)).status).toBe("running");
+  const started = performance.now();
+  await closing.server.close();
+  expect(performance.now() - started).toBeLessThan(400);
+  const response = await waiting;
+  expect(response.status).toBe(503);
+  expect(response.headers.get("retry-after")).toBe("5");
+  expect(await response.json()).toMatchObject({
+    error: { code: "unavailable", details: { sessionId: session.id } },
+  });
+  await closing[Symbol.asyncDispose]();
+});
+
+test("HEAD on a stream leaves no watcher behind", async () => {
+  const { session } = await api.client.create({ agent: "tester" });
+  let watchers = 0;
+  const sessions: Sessions = {
+    ...api.runtime.sessions,
+    watch(id, options) {
+      watchers += 1;
+      options.signal.addEventListener("abort", () => {
+        watchers -= 1;
+      });
+      return api.runtime.sessions.watch(id, options);
+    },
+  };
+  const app = createApp({ sessions, agents: api.runtime.agents });
+  const response = await app.request(`/v1/sessions/${session.id}/events`, { method: "HEAD" });
+  expect([response.status, watchers]).toEqual([200, 0]);
 });

@@ -4,7 +4,7 @@ import type { SessionRecord } from "../../log/session-log.ts";
 import { createRunSummary } from "../../run/run-result.ts";
 import type { HttpDeps } from "../deps.ts";
 import { wireEventSchema } from "../entry-schemas.ts";
-import { errorResponse, statusOf, type WireCode, wireError } from "../errors.ts";
+import { type ErrorStatus, errorResponse, statusOf, type WireCode, wireError } from "../errors.ts";
 import {
   idempotencyKeyHeader,
   idempotencyKeyOf,
@@ -125,17 +125,21 @@ async function answer(
   return errorResponse(closing, { ...headers, "retry-after": "5" });
 }
 
+/** Failures of the model's provider that pass; all others are 502, or what the core's own code says. */
+const runStatus: Readonly<Record<string, ErrorStatus>> = {
+  model_rateLimited: 503,
+  model_overloaded: 503,
+  model_timeout: 504,
+};
+
 function failedRun(
-  { error, runId }: RunFailed,
+  { error: { code, message, hint }, runId }: RunFailed,
   sessionId: string,
   headers: Readonly<Record<string, string>>,
 ): Response {
-  const code: WireCode = isWireCode(error.code) ? error.code : "run_failed";
-  const body = wireError(code, error.message, {
-    hint: error.hint,
-    details: { sessionId, runId, ...(code === error.code ? {} : { code: error.code }) },
-  });
-  return errorResponse(body, headers);
+  const body = wireError("run_failed", message, { hint, details: { sessionId, runId, code } });
+  const known = isWireCode(code) ? statusOf[code] : undefined;
+  return errorResponse(body, headers, runStatus[code] ?? known ?? statusOf.run_failed);
 }
 
 function isWireCode(code: string): code is WireCode {
