@@ -256,7 +256,8 @@ static int copy_content(int from, int to) {
   for (;;) {
     ssize_t length = read(from, bytes, sizeof bytes);
     if (length <= 0) return (int)length;
-    if (write(to, bytes, (size_t)length) != length) return fail(errno != 0 ? errno : ENOSPC);
+    ssize_t written = write(to, bytes, (size_t)length);
+    if (written != length) return written < 0 ? -1 : fail(ENOSPC);
   }
 }
 

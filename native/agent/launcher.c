@@ -23,6 +23,7 @@
 
 #include "journal.h"
 #include "linux.h"
+#include "own.h"
 #include "seccomp.h"
 #include "server.h"
 
@@ -34,6 +35,7 @@
 struct options {
   const char *directory;
   uid_t uid; /* 0: stay who we are */
+  const char *workspace; /* to be given to `uid` */
   const char *cgroups[MAX_CGROUPS];
   size_t cgroup_count;
   const char *mounts[MAX_MOUNTS][2];
@@ -62,6 +64,7 @@ static struct options parse(int argc, char **argv) {
   for (; i + 1 < argc && strcmp(argv[i], "--") != 0; i += 2) {
     if (strcmp(argv[i], "--dir") == 0) o.directory = argv[i + 1];
     else if (strcmp(argv[i], "--uid") == 0) o.uid = (uid_t)strtoul(argv[i + 1], NULL, 10);
+    else if (strcmp(argv[i], "--own") == 0) o.workspace = argv[i + 1];
     else if (strcmp(argv[i], "--cgroup") == 0 && o.cgroup_count < MAX_CGROUPS) o.cgroups[o.cgroup_count++] = argv[i + 1];
     else if (strcmp(argv[i], "--mount") == 0 && i + 2 < argc && o.mount_count < MAX_MOUNTS) {
       o.mounts[o.mount_count][0] = argv[i + 1];
@@ -261,6 +264,8 @@ static _Noreturn void supervise(struct options *o, int ready) {
   sigprocmask(SIG_BLOCK, &blocked, NULL);
   setsid();
   int lock = take_lock();
+  /* Under the lock: nothing of this session runs now. */
+  if (o->workspace != NULL && own_tree(o->workspace, o->uid) != 0) die("cannot take over %s", o->workspace);
   struct descriptors d = prepare();
   d.lock = lock;
   d.socket = listen_on_socket();

@@ -14,9 +14,9 @@
 #define EXIT_ALREADY_RUNNING 75
 
 /*
- * launch --dir DIRECTORY [--uid N] [--cgroup DIRECTORY]... [--mount NAME PATH]... -- BWRAP ARGUMENT...
+ * launch --dir DIRECTORY [--uid N] [--own WORKSPACE] [--cgroup DIRECTORY]... [--mount NAME PATH]... -- BWRAP ARGUMENT...
  *
- * `--mount` makes a path that only root can reach known to bubblewrap as /tmp/NAME. Exits 0 once the socket accepts
+ * `--own` gives the workspace to that user. `--mount` makes a path that only root can reach known to bubblewrap as /tmp/NAME. Exits 0 once the socket accepts
  * connections; the process that stays behind is not a child of the caller.
  */
 int launch(int argc, char **argv);

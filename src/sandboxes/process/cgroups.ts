@@ -120,7 +120,8 @@ function settings(
   limits: SandboxLimits,
 ): readonly Setting[] {
   const memory = String(limits.memoryBytes);
-  const pids = String(limits.processes + OWN_PROCESSES);
+  // Above the limit that commands meet, so that the agent can always start what ends them.
+  const pids = String(limits.processes + 2 * OWN_PROCESSES);
   const quota = String(Math.max(1000, Math.round(limits.cpus * PERIOD_US)));
   const byVersion: Record<1 | 2, Record<Controller, readonly Setting[]>> = {
     1: {

@@ -30,6 +30,8 @@ export interface LaunchOptions {
   readonly directory: string;
   /** Undefined when we are not root: then the sandbox runs as our own user. */
   readonly uid: number | undefined;
+  /** Becomes the sandbox's user's own, where there is a `uid`. */
+  readonly workspace: string;
   readonly cgroups: readonly string[];
   /** Paths that the sandbox's user could not reach, by the name under which bubblewrap finds them in /tmp. */
   readonly mounts: Readonly<Record<string, string>>;
@@ -67,7 +69,7 @@ export function launchArguments(options: LaunchOptions): readonly string[] {
   return [
     "launch",
     ...["--dir", options.directory],
-    ...(options.uid === undefined ? [] : ["--uid", String(options.uid)]),
+    ...(options.uid === undefined ? [] : ["--uid", String(options.uid), "--own", options.workspace]),
     ...options.cgroups.flatMap((directory) => ["--cgroup", directory]),
     ...Object.entries(options.mounts).flatMap(([name, path]) => ["--mount", name, path]),
     "--",

@@ -10,8 +10,8 @@ import { bwrapArguments, HIDDEN_PROC } from "./arguments.ts";
 import { type CgroupSupport, detectCgroups, makeCgroups, removeCgroups } from "./cgroups.ts";
 import { createClient } from "./client.ts";
 import { type Connection, connectAgent } from "./connection.ts";
+import { isThere, syntheticEtc } from "./etc.ts";
 import { request } from "./frames.ts";
-import { isThere, ownWorkspace, syntheticEtc } from "./host-files.ts";
 import {
   CGROUPS_NAME,
   launch,
@@ -170,12 +170,12 @@ async function start(host: Host, spec: SandboxSpec, directory: string): Promise<
   ]);
   const workspace = resolve(spec.workspace);
   const uid = host.isRoot ? await host.registry.uidOf(directory) : undefined;
-  if (uid !== undefined) await ownWorkspace(workspace, uid);
   const paths = { agent, etc, workspace };
   return launch({
     agent,
     directory,
     uid,
+    workspace,
     cgroups: await limitBy(await host.cgroups(), directory, spec),
     // The session's user may not be able to walk to them: root's launcher puts them within its reach.
     mounts: host.isRoot ? paths : {},

@@ -1,28 +1,7 @@
-import { chmod, lchown, lstat, mkdir, opendir, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, opendir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { systemErrorCode } from "../../lib/errors.ts";
 import { newId, sha256 } from "../../lib/ids.ts";
-
-/**
- * Makes everything in the workspace the session's own and closes it to others. Nothing of the session may run meanwhile.
- * The top directory changes hands last: when it is right, so is all below it, and this costs one look.
- */
-export async function ownWorkspace(workspace: string, uid: number): Promise<void> {
-  const top = await lstat(workspace);
-  if (top.uid === uid && (top.mode & 0o777) === 0o700) return;
-  await ownEntries(workspace, uid);
-  await lchown(workspace, uid, uid);
-  await chmod(workspace, 0o700);
-}
-
-async function ownEntries(directory: string, uid: number): Promise<void> {
-  for await (const entry of await opendir(directory)) {
-    const path = join(directory, entry.name);
-    if (entry.isDirectory()) await ownEntries(path, uid);
-    const { uid: owner } = await lstat(path);
-    if (owner !== uid) await lchown(path, uid, uid);
-  }
-}
 
 const ETC: Readonly<Record<string, string>> = {
   passwd:
