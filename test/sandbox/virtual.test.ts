@@ -1,7 +1,9 @@
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { Sandbox } from "../../src/sandboxes/sandbox.ts";
 import { virtualDriver } from "../../src/sandboxes/virtual/virtual.ts";
 import { sandboxContract } from "../../src/testing/sandbox-contract.ts";
@@ -120,3 +122,26 @@ test("a command that fills memory is ended, and says why", async () => {
   expect(output).toMatch(/memory|limit/);
   expect((await run(sandbox, "echo alive")).output).toBe("alive\n");
 }, 20_000);
+
+test("nothing is left when the runtime is killed in the middle of an endless loop", async () => {
+  const home = join(directory, "killed");
+  await mkdir(join(home, "workspace"), { recursive: true });
+  await mkdir(join(home, "state"));
+  const program = `
+    import { virtualDriver } from ${JSON.stringify(new URL("../../src/sandboxes/virtual/virtual.ts", import.meta.url).href)};
+    const limits = { memoryBytes: 2 ** 28, processes: 1, fileSizeBytes: 2 ** 28, cpus: 1 };
+    const sandbox = await virtualDriver().open({
+      sessionId: "ses_killed", workspace: ${JSON.stringify(join(home, "workspace"))}, stateDir: ${JSON.stringify(join(home, "state"))}, limits,
+    });
+    await sandbox.exec({ operationId: "op_1", command: "touch started; awk 'BEGIN { while (1) x++ }'", timeoutMs: 60000 });
+    setInterval(() => undefined, 1000);
+  `;
+  const runtime = spawn(process.execPath, ["--input-type=module-typescript", "-e", program], {
+    stdio: "ignore",
+  });
+  await vi.waitUntil(() => existsSync(join(home, "workspace", "started")), { timeout: 10_000 });
+  const worker = Number(execFileSync("pgrep", ["-P", String(runtime.pid)], { encoding: "utf8" }));
+  expect(worker).toBeGreaterThan(1);
+  runtime.kill("SIGKILL");
+  await vi.waitUntil(() => !existsSync(`/proc/${worker}`), { timeout: 5_000 });
+});

@@ -90,6 +90,7 @@ export function startWorker(setup: WorkerSetup): BashWorker {
       }
     },
     async end() {
+      child.ref();
       child.kill("SIGKILL");
       await exited;
     },
