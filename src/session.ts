@@ -38,8 +38,9 @@ export function openSession(sessions: Sessions, id: string): Session {
       const blocks: readonly UserBlock[] =
         typeof message === "string" ? [{ type: "text", text: message }] : message;
       const { headSeq } = await sessions.get(id);
-      const { messageId } = await sessions.send(id, { blocks, ...options });
-      const events = sessions.watchRun(id, messageId, { after: headSeq, signal });
+      const { messageId, duplicate } = await sessions.send(id, { blocks, ...options });
+      // A message that was sent before is somewhere in the history.
+      const events = sessions.watchRun(id, messageId, { signal, ...(duplicate ? {} : { after: headSeq }) });
       return {
         messageId,
         [Symbol.asyncIterator]: () => events[Symbol.asyncIterator](),

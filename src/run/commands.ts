@@ -6,7 +6,7 @@ import type { SessionLog, SessionRecord } from "../log/session-log.ts";
 import type { SandboxPool } from "../sandboxes/pool.ts";
 import type { Command, RunQueue } from "./queue.ts";
 import type { Sessions } from "./sessions.ts";
-import { type DeltaBus, untilAnswered, watchSession } from "./watch.ts";
+import { type DeltaBus, fromMessage, untilAnswered, watchSession } from "./watch.ts";
 
 export interface CommandPorts {
   readonly log: SessionLog & RunQueue;
@@ -65,8 +65,10 @@ export function createSessions({ log, agents, bus, sandboxes }: CommandPorts): S
 
     watch: (sessionId, { after = 0, signal }) => watchSession(log, bus, sessionId, { after, signal }),
 
-    watchRun: (sessionId, messageId, { after = 0, signal }) =>
-      untilAnswered(watchSession(log, bus, sessionId, { after, signal }), messageId),
+    watchRun(sessionId, messageId, { after, signal }) {
+      const events = watchSession(log, bus, sessionId, { after: after ?? 0, signal });
+      return untilAnswered(after === undefined ? fromMessage(events, messageId) : events, messageId);
+    },
 
     async stop(sessionId, reason) {
       const { status, headSeq } = await existing(sessionId);

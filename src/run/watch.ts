@@ -71,6 +71,22 @@ async function pump(
   }
 }
 
+/** Leaves out what was before the message's own entry. */
+export async function* fromMessage(
+  events: AsyncIterable<RunEvent>,
+  messageId: string,
+): AsyncGenerator<RunEvent> {
+  let found = false;
+  for await (const event of events) {
+    found ||= isMessage(event, messageId);
+    if (found) yield event;
+  }
+}
+
+function isMessage(event: RunEvent, messageId: string): boolean {
+  return event.type === "entry" && event.entry.type === "userMessage" && event.entry.inboxId === messageId;
+}
+
 /** As `watchSession`, up to and including the end of the run that answers the message. */
 export async function* untilAnswered(
   events: AsyncIterable<RunEvent>,
@@ -80,8 +96,8 @@ export async function* untilAnswered(
   for await (const event of events) {
     yield event;
     if (event.type !== "entry") continue;
-    const { entry } = event;
-    if (entry.type === "userMessage" && entry.inboxId === messageId) taken = true;
-    if (taken && (entry.type === "runFinished" || entry.type === "runFailed")) return;
+    taken ||= isMessage(event, messageId);
+    const { type } = event.entry;
+    if (taken && (type === "runFinished" || type === "runFailed")) return;
   }
 }
