@@ -1,20 +1,21 @@
 import type { Command } from "./command.ts";
 import { create } from "./commands/create.ts";
 import { doctor } from "./commands/doctor.ts";
+import { run } from "./commands/run.ts";
 import { validate } from "./commands/validate.ts";
-import { type ExitCode, reportError } from "./exit.ts";
+import { reportError } from "./exit.ts";
 import { runProgram } from "./program.ts";
 import type { Terminal } from "./terminal.ts";
 import { packageVersion } from "./version.ts";
 
 /** The commands in the order of the help: the way of an agent, from its making to its operation. */
-export const commands: readonly Command[] = [create, validate, doctor];
+export const commands: readonly Command[] = [create, validate, run, doctor];
 
 const summary =
   "Runs AI agents as durable sessions, each in a sandbox of its own. An agent is a folder with a harness.json.";
 
 /** The whole command line as a function: words in, exit code out. Never throws. */
-export async function runCli(words: readonly string[], terminal: Terminal): Promise<ExitCode> {
+export async function runCli(words: readonly string[], terminal: Terminal): Promise<number> {
   try {
     return await runProgram({ summary, version: packageVersion(), commands }, words, terminal);
   } catch (error) {

@@ -1,4 +1,3 @@
-import type { ExitCode } from "./exit.ts";
 import type { Terminal } from "./terminal.ts";
 
 /**
@@ -17,8 +16,11 @@ export interface RunnableCommand {
   readonly options?: readonly Option[];
   /** At least one; shown by `--help`. */
   readonly examples: readonly Example[];
-  /** @throws AppError what went wrong; printed with its hint, and its code decides the exit code. */
-  run(input: Input, terminal: Terminal): Promise<ExitCode>;
+  /**
+   * Resolves with the exit code: one of `exitCodes`, or that of another program which the command ran.
+   * @throws AppError what went wrong; printed with its hint, and its code decides the exit code.
+   */
+  run(input: Input, terminal: Terminal): Promise<number>;
 }
 
 /** Commands below a word, such as `sessions list`. */
@@ -38,6 +40,8 @@ export interface Option {
   /** "--model <id>", "-f, --follow". */
   readonly flags: string;
   readonly description: string;
+  /** May be given several times; read with `Input.list`. */
+  readonly repeatable?: true;
 }
 
 export interface Example {
@@ -50,7 +54,7 @@ export interface Input {
   /** Undefined when it was not given. */
   text(name: string): string | undefined;
   flag(name: string): boolean;
-  /** All values of an argument that takes several; empty when there are none. */
+  /** All values of an argument that takes several, or of a repeatable option; empty when there are none. */
   list(name: string): readonly string[];
 }
 

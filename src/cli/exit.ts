@@ -7,7 +7,7 @@ import { stylerFor, type Terminal } from "./terminal.ts";
  * | code | meaning |
  * |---|---|
  * | 0 | done |
- * | 1 | the run failed, or a defect in Holdfast |
+ * | 1 | the run failed, or the model refused; or a defect in Holdfast |
  * | 2 | wrong use: unknown command or option, a bad value |
  * | 3 | a mistake in harness.json, in a file that it names, or in the environment |
  * | 4 | no such session, agent or file |
@@ -15,7 +15,9 @@ import { stylerFor, type Terminal } from "./terminal.ts";
  * | 6 | in conflict with what is there |
  * | 7 | not available now; trying again may help |
  * | 8 | the store is full or damaged |
- * | 130 | interrupted |
+ * | 9 | the run ended at a limit: turns, time, or the model's output tokens |
+ * | 10 | the run was stopped by somebody else |
+ * | 130 | interrupted (Ctrl-C, SIGTERM) |
  */
 export const exitCodes = {
   ok: 0,
@@ -27,6 +29,8 @@ export const exitCodes = {
   conflict: 6,
   unavailable: 7,
   storage: 8,
+  limited: 9,
+  stopped: 10,
   interrupted: 130,
 } as const;
 

@@ -1,7 +1,7 @@
-import { Command as CommanderCommand, CommanderError } from "commander";
+import { Command as CommanderCommand, CommanderError, Option as CommanderOption } from "commander";
 import { AppError } from "../lib/errors.ts";
-import type { Command, CommandGroup, Example, Input, RunnableCommand } from "./command.ts";
-import { type ExitCode, exitCodes } from "./exit.ts";
+import type { Command, CommandGroup, Example, Input, Option, RunnableCommand } from "./command.ts";
+import { exitCodes } from "./exit.ts";
 import { stylerFor, type Terminal } from "./terminal.ts";
 
 export interface ProgramInfo {
@@ -18,8 +18,8 @@ export async function runProgram(
   info: ProgramInfo,
   words: readonly string[],
   terminal: Terminal,
-): Promise<ExitCode> {
-  let exitCode: ExitCode = exitCodes.ok;
+): Promise<number> {
+  let exitCode: number = exitCodes.ok;
   const program = quiet(new CommanderCommand("holdfast"), terminal)
     .description(info.summary)
     .version(info.version, "-v, --version", "print the version")
@@ -73,9 +73,15 @@ function addGroup(
 function addRunnable(parent: CommanderCommand, command: RunnableCommand, perform: Perform): void {
   const added = parent.command(command.name).description(command.summary);
   for (const { syntax, description } of command.arguments ?? []) added.argument(syntax, description);
-  for (const { flags, description } of command.options ?? []) added.option(flags, description);
+  for (const option of command.options ?? []) added.addOption(toOption(option));
   added.addHelpText("after", () => examplesText(command.examples));
   added.action(() => perform(command, inputOf(added)));
+}
+
+function toOption({ flags, description, repeatable }: Option): CommanderOption {
+  const option = new CommanderOption(flags, description);
+  if (repeatable !== true) return option;
+  return option.argParser((value, earlier: readonly string[] = []) => [...earlier, value]);
 }
 
 function examplesText(examples: readonly Example[]): string {

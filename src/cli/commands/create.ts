@@ -4,6 +4,7 @@ import { AppError } from "../../lib/errors.ts";
 import { isDirectory, isFile } from "../../lib/files.ts";
 import { jsonOption, type RunnableCommand } from "../command.ts";
 import { exitCodes } from "../exit.ts";
+import { shellWord } from "../shell-word.ts";
 import { printJson, printLine, stylerFor, type Terminal } from "../terminal.ts";
 
 export const create: RunnableCommand = {
@@ -138,8 +139,4 @@ async function announce(created: Created, json: boolean, terminal: Terminal): Pr
   if (model.type === "missing") printLine(stdout, `${model.message}. ${model.hint} Then:`);
   else printLine(stdout, "Next:");
   printLine(stdout, `  ${style("cyan", next)}`);
-}
-
-function shellWord(text: string): string {
-  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -1,0 +1,56 @@
+import { dataDirOption, jsonOption, type RunnableCommand } from "../command.ts";
+
+export const run: RunnableCommand = {
+  name: "run",
+  summary: "give an agent one job, watch it work, and leave; no server needed",
+  arguments: [
+    { syntax: "[prompt]", description: 'what to do; "-", or nothing in a pipe: read from standard input' },
+  ],
+  options: [
+    { flags: "--agent <path>", description: "the agent's folder or harness.json (default: this folder)" },
+    {
+      flags: "--session <id>",
+      description: "continue this session, or create it; without a prompt: take up its unfinished run",
+    },
+    { flags: "--continue", description: "the same for the agent's most recent session" },
+    {
+      flags: "--file <path>",
+      description: "copy a file into the session's workspace first; may be repeated",
+      repeatable: true,
+    },
+    { flags: "--model <id>", description: 'use another model for this run, for example "openai/gpt-5.2"' },
+    dataDirOption,
+    { ...jsonOption, description: "print events as JSON lines (RunEvent), and errors as JSON on stderr" },
+  ],
+  examples: [
+    {
+      command: 'holdfast run "Find what is odd in sales.csv" --file sales.csv',
+      explanation:
+        "exit code 0: done, 1: failed, 9: ended at a limit, 10: stopped by somebody else, 130: Ctrl-C",
+    },
+    {
+      command: 'holdfast run --continue "And now as a table"',
+      explanation: "go on with the latest session",
+    },
+    {
+      command: "git diff | holdfast run --agent reviewer - --json",
+      explanation: "in a pipe, for a program",
+    },
+  ],
+  async run(input, terminal) {
+    const { runAgent } = await import("../run-agent.ts");
+    return runAgent(
+      {
+        prompt: input.text("prompt"),
+        agent: input.text("agent"),
+        session: input.text("session"),
+        continueLatest: input.flag("continue"),
+        files: input.list("file"),
+        model: input.text("model"),
+        dataDir: input.text("dataDir"),
+        json: input.flag("json"),
+      },
+      terminal,
+    );
+  },
+};

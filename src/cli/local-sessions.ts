@@ -1,0 +1,44 @@
+import { join } from "node:path";
+import type { Config } from "../config.ts";
+import { AppError, isAppError } from "../lib/errors.ts";
+import { isFile } from "../lib/files.ts";
+import { nearest } from "../lib/json.ts";
+import type { SessionRecord } from "../log/session-log.ts";
+import type { Sessions } from "../run/sessions.ts";
+import { openRuntime } from "../runtime.ts";
+
+/** Whether a data directory has been used: reading must not make one. */
+export function hasSessions(dataDir: string): Promise<boolean> {
+  return isFile(join(dataDir, "holdfast.db"));
+}
+
+/** Reads in a data directory, without working on any session. Undefined when it was never used. */
+export async function readSessions<T>(
+  place: { readonly dataDir: string; readonly config: Config },
+  read: (sessions: Sessions) => Promise<T>,
+): Promise<T | undefined> {
+  if (!(await hasSessions(place.dataDir))) return undefined;
+  await using runtime = await openRuntime({ agents: [], work: "none", ...place });
+  return await read(runtime.sessions);
+}
+
+/** @throws AppError `not_found` that names the nearest session. */
+export async function getSession(
+  sessions: Pick<Sessions, "get" | "list">,
+  id: string,
+): Promise<SessionRecord> {
+  try {
+    return await sessions.get(id);
+  } catch (error) {
+    if (!isAppError(error, "not_found")) throw error;
+    const ids = (await sessions.list({ limit: 1000 })).map((session) => session.id);
+    throw unknownSession(id, ids);
+  }
+}
+
+export function unknownSession(id: string, known: readonly string[]): AppError {
+  const near = known.find((other) => other.startsWith(id)) ?? nearest(id, known);
+  const hint =
+    near === undefined ? "`holdfast sessions list` shows those that exist." : `Did you mean "${near}"?`;
+  return new AppError("not_found", `there is no session "${id}"`, { hint });
+}

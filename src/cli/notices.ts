@@ -1,0 +1,30 @@
+import { stylerFor, type Terminal } from "./terminal.ts";
+
+/** What a person should know besides what was asked for: on standard error, each thing once. */
+export interface Notices {
+  tell(notice: string): void;
+  /** Prints through this from now on, so that a line which is being rewritten is not torn. */
+  through(print: (line: string) => void): Disposable;
+}
+
+export function createNotices(terminal: Terminal, { json }: { readonly json: boolean }): Notices {
+  const style = stylerFor(terminal.stderr, terminal.env);
+  const told = new Set<string>();
+  const direct = (line: string) => terminal.stderr.write(`${line}\n`);
+  let print: (line: string) => void = direct;
+  return {
+    tell(notice) {
+      if (told.has(notice)) return;
+      told.add(notice);
+      print(json ? JSON.stringify({ notice }) : `${style("yellow", "note:")} ${notice}`);
+    },
+    through(other) {
+      print = other;
+      return {
+        [Symbol.dispose]() {
+          print = direct;
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,80 @@
+import { isRecord } from "../../lib/json.ts";
+import type { ToolFinished } from "../../log/entry.ts";
+import { formatBytes } from "../../tools/clean-text.ts";
+import type { Style } from "../terminal.ts";
+import { duration } from "./figures.ts";
+import { oneLine } from "./plain.ts";
+
+/** What a tool is asked to do, in one readable line: the command, the path and size, or the arguments as they are. */
+export function callLine(name: string, input: unknown): string {
+  const known = isRecord(input) ? describers[name]?.(input) : undefined;
+  return oneLine(known ?? JSON.stringify(input) ?? "");
+}
+
+type Describer = (input: Readonly<Record<string, unknown>>) => string | undefined;
+
+const describers: Readonly<Record<string, Describer>> = {
+  shell: ({ command }) => textOf(command),
+  read({ path, offset, limit }) {
+    if (typeof path !== "string") return undefined;
+    if (typeof offset !== "number" && typeof limit !== "number") return path;
+    const first = typeof offset === "number" ? offset : 1;
+    return `${path} (from line ${first}${typeof limit === "number" ? ` to ${first + limit - 1}` : ""})`;
+  },
+  write: ({ path, content }) =>
+    typeof path === "string" && typeof content === "string" ? `${path} (${sizeOf(content)})` : undefined,
+  edit: ({ path, oldText, newText }) =>
+    typeof path === "string" && typeof oldText === "string" && typeof newText === "string"
+      ? `${path} (${sizeOf(oldText)} by ${sizeOf(newText)})`
+      : undefined,
+  list: ({ path }) => textOf(path) ?? ".",
+  glob: ({ pattern, path }) => within(pattern, path),
+  grep: ({ pattern, path }) => within(pattern, path),
+};
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+function sizeOf(text: string): string {
+  return formatBytes(Buffer.byteLength(text));
+}
+
+function within(pattern: unknown, path: unknown): string | undefined {
+  if (typeof pattern !== "string") return undefined;
+  return typeof path === "string" ? `${pattern} in ${path}` : pattern;
+}
+
+export interface OutcomeLine {
+  readonly sign: "✓" | "✗" | "⊘" | "?";
+  readonly style: Style;
+  /** Says all without the sign: "done in 12 ms", "exit status 1 after 2 s". */
+  readonly words: string;
+}
+
+/** How a call ended. */
+export function outcomeLine({ outcome, details, durationMs }: ToolFinished): OutcomeLine {
+  const time = duration(durationMs);
+  switch (outcome) {
+    case "ok":
+      return { sign: "✓", style: "green", words: `done in ${time}` };
+    case "error":
+      return { sign: "✗", style: "red", words: `${reasonOf(details)} after ${time}` };
+    case "invalid":
+      return { sign: "✗", style: "red", words: "not started: the call was not valid" };
+    case "denied":
+      return { sign: "⊘", style: "yellow", words: "not started: not allowed" };
+    case "cancelled":
+      return { sign: "⊘", style: "yellow", words: `stopped after ${time}` };
+    case "timedOut":
+      return { sign: "✗", style: "red", words: `ended by its time limit after ${time}` };
+    case "unknown":
+      return { sign: "?", style: "yellow", words: "unknown outcome; not repeated" };
+  }
+}
+
+function reasonOf(details: ToolFinished["details"]): string {
+  if (details?.sandboxDied === true) return "lost its sandbox";
+  if (typeof details?.signal === "string") return `ended by ${details.signal}`;
+  return typeof details?.exitCode === "number" ? `exit status ${details.exitCode}` : "failed";
+}

@@ -1,0 +1,148 @@
+import type { ToolCallBlock } from "../../log/content.ts";
+import type { ToolFinished } from "../../log/entry.ts";
+import { callLine, outcomeLine } from "./call-line.ts";
+import { callOutput } from "./call-output.ts";
+import type { OutputLimits, ViewOptions } from "./options.ts";
+import { cut, oneLine, plain } from "./plain.ts";
+
+/** Tools that answer at once: their line is printed when they are done, with what came of it. */
+const QUICK = new Set(["read", "write", "edit", "list", "glob", "grep"]);
+/** Lines of a result that explain why a call failed. */
+const EXPLANATION_LINES = 6;
+const INDENT = "  │ ";
+
+interface Call {
+  readonly name: string;
+  readonly input: unknown;
+  readonly output: ReturnType<typeof callOutput>;
+  /** Lines that wait until the calls before this one have been told. */
+  readonly held: string[];
+  announced: boolean;
+  started: boolean;
+  progress: string | null;
+  finished: ToolFinished | null;
+}
+
+/**
+ * Tells of calls one after the other, in the order in which the model asked for them, also when they run at the same time:
+ * the first one that has not ended is told live, what the others print is held until it is their turn.
+ */
+export function callsView({ style, width, output: limits }: ViewOptions) {
+  const calls = new Map<string, Call>();
+
+  function header({ name, input }: Call): string {
+    const words = cut(callLine(name, input), Math.max(20, width - name.length - 4));
+    return `${style("cyan", "▸")} ${style("bold", oneLine(name))}  ${words}\n`;
+  }
+
+  function announce(call: Call): string {
+    if (call.announced) return "";
+    call.announced = true;
+    return header(call);
+  }
+
+  function indented(lines: readonly string[]): string {
+    return lines.map((line) => `${style("dim", cut(`${INDENT}${line}`, width))}\n`).join("");
+  }
+
+  function foreground(): Call | undefined {
+    return calls.values().next().value;
+  }
+
+  /** What can be told now: the first call as far as it is, and those behind it that have ended meanwhile. */
+  function tell(): string {
+    let text = "";
+    for (const [callId, call] of calls) {
+      if (call.held.length > 0) text += announce(call) + indented(call.held.splice(0));
+      if (call.started && !QUICK.has(call.name)) text += announce(call);
+      if (call.finished === null) return text;
+      text += ending(call, call.finished);
+      calls.delete(callId);
+    }
+    return text;
+  }
+
+  function ending(call: Call, finished: ToolFinished): string {
+    const { sign, style: colour, words } = outcomeLine(finished);
+    const lines = [...call.output.end(), ...explanation(call, finished)];
+    if (!call.announced && lines.length === 0) {
+      const room = Math.max(20, width - call.name.length - words.length - 7);
+      const asked = cut(callLine(call.name, call.input), room);
+      return `${style(colour, sign)} ${style("bold", oneLine(call.name))}  ${asked} ${style("dim", `· ${words}`)}\n`;
+    }
+    return `${announce(call)}${indented(lines)}  ${style(colour, `${sign} ${words}`)}\n`;
+  }
+
+  /** Lines of the result: where nothing was seen live, and where only they say what went wrong. */
+  function explanation(
+    { name, output }: Call,
+    { outcome, blocks, details }: ToolFinished,
+  ): readonly string[] {
+    const isCommand = name === "shell";
+    const saidAll = !output.isEmpty() && (outcome === "ok" || outcome === "error");
+    if (saidAll || (outcome === "ok" && (!isCommand || details?.outputBytes === 0))) return [];
+    const text = blocks.flatMap((block) => (block.type === "text" ? [plain(block.text)] : [])).join("\n");
+    const lines = text.split("\n").filter((line) => line.trim() !== "");
+    return excerpt(lines, isCommand ? limits : { head: EXPLANATION_LINES, tail: 0 });
+  }
+
+  function open(callId: string, name: string, input: unknown): Call {
+    const known = calls.get(callId);
+    if (known !== undefined) return known;
+    const call: Call = {
+      name,
+      input,
+      output: callOutput(limits),
+      held: [],
+      announced: false,
+      started: false,
+      progress: null,
+      finished: null,
+    };
+    calls.set(callId, call);
+    return call;
+  }
+
+  return {
+    asked(blocks: readonly ToolCallBlock[]): void {
+      for (const { callId, name, input, malformed } of blocks) open(callId, name, malformed ?? input);
+    },
+    /** Calls of a process that was told of elsewhere are told of again, from their first line. */
+    started(callId: string, name: string): string {
+      open(callId, name, undefined).started = true;
+      return tell();
+    },
+    output(callId: string, stream: "stdout" | "stderr", text: string): string {
+      const call = calls.get(callId);
+      if (call === undefined) return "";
+      call.held.push(...call.output.add(stream, text));
+      return call === foreground() ? tell() : "";
+    },
+    progress(callId: string, message: string, fraction: number | undefined): void {
+      const call = calls.get(callId);
+      if (call === undefined) return;
+      const percent = fraction === undefined ? "" : ` (${Math.round(fraction * 100)} %)`;
+      call.progress = `${oneLine(message)}${percent}`;
+    },
+    finished(entry: ToolFinished): string {
+      open(entry.callId, entry.name, undefined).finished = entry;
+      return tell();
+    },
+    /** What runs now, for a line that is rewritten; null when nothing does. */
+    activity(): string | null {
+      const running = [...calls.values()].filter((call) => call.started && call.finished === null);
+      const [first, ...others] = running;
+      if (first === undefined) return null;
+      const what = `${first.name}  ${first.progress ?? callLine(first.name, first.input)}`;
+      return others.length === 0
+        ? what
+        : `${running.length} calls run: ${running.map(({ name }) => name).join(", ")}`;
+    },
+  };
+}
+
+function excerpt(lines: readonly string[], { head, tail }: OutputLimits): readonly string[] {
+  const hidden = lines.length - head - tail;
+  if (hidden <= 1) return lines;
+  return [...lines.slice(0, head), `… ${hidden} more lines …`, ...lines.slice(lines.length - tail)];
+}

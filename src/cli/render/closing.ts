@@ -1,0 +1,55 @@
+import type { RunResult } from "../../run/run-result.ts";
+import type { Style } from "../terminal.ts";
+import { dollars, duration, plural, tokens } from "./figures.ts";
+import { oneLine, plain } from "./plain.ts";
+
+export interface ClosingFacts {
+  readonly result: RunResult;
+  /** The host's directory with the session's files, as the person would write it; null when none was made. */
+  readonly workspace: string | null;
+  /** What to type to go on. */
+  readonly next: string;
+  readonly style: (style: Style, text: string) => string;
+}
+
+/** The block at the end of a run: how it ended, where time and money went, where the results are, how to go on. */
+export function closing({ result, workspace, next, style }: ClosingFacts): string {
+  const { timing, usage, costUsd, sessionId } = result;
+  const rows: readonly (readonly [string, string])[] = [
+    ["time", timeLine(timing)],
+    ["calls", `${plural(timing.modelCalls, "model call")}, ${plural(timing.toolCalls, "tool call")}`],
+    ["tokens", tokens(usage)],
+    ["cost", dollars(costUsd)],
+    ...(workspace === null ? [] : [["files", workspace] as const]),
+    ["session", sessionId],
+    ["next", next],
+  ];
+  const lines = rows.map(([name, value]) => `  ${style("dim", name.padEnd(8))} ${value}\n`);
+  return `\n${ending(result, style)}${lines.join("")}`;
+}
+
+function timeLine({ totalMs, modelMs, toolsMs, overheadMs }: RunResult["timing"]): string {
+  const together = modelMs + toolsMs + overheadMs > totalMs * 1.01 + 5 ? "; calls ran at the same time" : "";
+  return `${duration(totalMs)}: model ${duration(modelMs)}, tools ${duration(toolsMs)}, runtime ${duration(overheadMs)}${together}`;
+}
+
+function ending({ reason, error }: RunResult, style: ClosingFacts["style"]): string {
+  switch (reason) {
+    case "endTurn":
+      return `${style(["bold", "green"], "✓ done")}\n`;
+    case "stopped":
+      return `${style(["bold", "yellow"], "⊘ stopped")}\n`;
+    case "turnLimit":
+      return `${style(["bold", "yellow"], "⊘ ended at the limit of turns")} (limits.turns in harness.json)\n`;
+    case "timeLimit":
+      return `${style(["bold", "yellow"], "⊘ ended at the limit of time")} (limits.duration in harness.json)\n`;
+    case "maxTokens":
+      return `${style(["bold", "yellow"], "⊘ the answer reached the model's limit of output tokens")}\n`;
+    case "refused":
+      return `${style(["bold", "red"], "✗ the model refused to answer")}\n`;
+    case "failed": {
+      const hint = error?.hint === undefined ? "" : `  ${oneLine(error.hint)}\n`;
+      return `${style(["bold", "red"], "✗ failed:")} ${plain(error?.message ?? "")}\n${hint}`;
+    }
+  }
+}

@@ -1,0 +1,149 @@
+import type { Entry, ModelFailed, UserMessage } from "../../log/entry.ts";
+import type { RunEvent } from "../../run/events.ts";
+import { retryDelayMs } from "../../run/next-step.ts";
+import { answerView } from "./answer.ts";
+import { callsView } from "./calls.ts";
+import { count, duration } from "./figures.ts";
+import type { ViewOptions } from "./options.ts";
+import { oneLine, plain } from "./plain.ts";
+
+/** Turns the events of a session into text for a person. A state machine: the same events give the same text. */
+export interface RunView {
+  /** What to print for an event; often nothing. Ends with a line break, except within an answer that is being written. */
+  add(event: RunEvent): string;
+  /** Takes note of an entry that was shown before, or elsewhere, without telling of it again. */
+  skip(entry: Entry): void;
+  /** What goes on now, in a few words, for a line that is rewritten; null while nothing does or while text streams. */
+  activity(): string | null;
+  /** Ends a line that is open. */
+  close(): string;
+}
+
+export function createRunView(options: ViewOptions): RunView {
+  const { style } = options;
+  const answer = answerView(style);
+  let calls = callsView(options);
+  let failures = 0;
+  let activity: string | null = null;
+  /** Characters of the arguments that the model is writing. */
+  let argumentSize = 0;
+  let calledTool = "";
+  let lastAt: number | null = null;
+
+  function add(event: RunEvent): string {
+    switch (event.type) {
+      case "entry":
+        return addEntry(event.entry);
+      case "textDelta":
+        activity = null;
+        return answer.delta(event.text);
+      case "reasoningDelta":
+        activity = "thinking";
+        return answer.close();
+      case "toolCallStarted":
+        calledTool = oneLine(event.name);
+        argumentSize = 0;
+        activity = `preparing ${calledTool}`;
+        return answer.close();
+      case "toolCallDelta":
+        argumentSize += event.text.length;
+        activity = `preparing ${calledTool}${argumentSize < 500 ? "" : ` (${count(argumentSize)} characters)`}`;
+        return "";
+      case "toolOutput":
+        return calls.output(event.callId, event.stream, event.text);
+      case "toolProgress":
+        calls.progress(event.callId, event.message, event.fraction);
+        return "";
+      case "notice":
+        return line("yellow", `! ${oneLine(event.message)}`);
+      case "retracted":
+        return answer.retracted();
+    }
+  }
+
+  function addEntry(entry: Entry): string {
+    const away = lastAt === null ? 0 : entry.at - lastAt;
+    lastAt = entry.at;
+    switch (entry.type) {
+      case "sessionCreated":
+      case "runStarted":
+        activity = "starting";
+        return "";
+      case "userMessage":
+        return entry.inboxId === options.hideMessage ? "" : message(entry);
+      case "runResumed":
+        return line("yellow", `⟳ resumed after an interruption (${duration(away)} without a process)`);
+      case "modelCalled":
+        activity = `waiting for ${oneLine(entry.model)}${entry.attempt > 1 ? ` (try ${entry.attempt})` : ""}`;
+        return "";
+      case "modelFailed":
+        failures += 1;
+        return failed(entry);
+      case "assistantMessage": {
+        failures = 0;
+        activity = null;
+        calls.asked(entry.blocks.filter((block) => block.type === "toolCall"));
+        return answer.finished(entry);
+      }
+      case "toolStarted":
+        return answer.close() + calls.started(entry.callId, entry.name);
+      case "toolFinished":
+        return answer.close() + calls.finished(entry);
+      case "stopRequested":
+        activity = "stopping";
+        return line(
+          "yellow",
+          `⊘ stop asked for${entry.reason === undefined ? "" : `: ${oneLine(entry.reason)}`}`,
+        );
+      case "runFinished":
+      case "runFailed":
+        activity = null;
+        calls = callsView(options);
+        return answer.close();
+    }
+  }
+
+  function line(colour: "yellow" | "red", text: string): string {
+    return `${answer.close()}${style(colour, text)}\n`;
+  }
+
+  function message({ blocks }: UserMessage): string {
+    const text = blocks
+      .map((block) => (block.type === "text" ? plain(block.text) : `[${block.mediaType}]`))
+      .join("\n");
+    const lines = text.trim().split("\n");
+    return `${answer.close()}\n${lines.map((each) => `${style(["bold", "blue"], "›")} ${style("bold", each)}\n`).join("")}\n`;
+  }
+
+  function failed({ failure, model }: ModelFailed): string {
+    const status = failure.status === undefined ? "" : ` (HTTP ${failure.status})`;
+    const what = `${oneLine(model)}: ${failureWords[failure.kind]}${status}`;
+    const delayMs = retryDelayMs(failures, failure);
+    if (delayMs === null) return line("red", `✗ ${what}`);
+    activity = "waiting before the next try";
+    return line("yellow", `↻ ${what}, trying again in ${duration(delayMs)} at the latest`);
+  }
+
+  return {
+    add,
+    skip(entry) {
+      addEntry(entry);
+      answer.close();
+    },
+    activity: () => (answer.isLineOpen() ? null : (calls.activity() ?? activity)),
+    close: () => answer.close(),
+  };
+}
+
+const failureWords: Readonly<Record<ModelFailed["failure"]["kind"], string>> = {
+  rateLimited: "too many requests",
+  overloaded: "overloaded",
+  network: "connection lost",
+  timeout: "no answer in time",
+  contextOverflow: "the request is too long",
+  refused: "refused",
+  badRequest: "request rejected",
+  authentication: "key not accepted",
+  quota: "no quota left",
+  unknown: "failed",
+};

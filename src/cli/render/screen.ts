@@ -1,0 +1,87 @@
+import { type Clock, systemClock } from "../../lib/clock.ts";
+import { isLive, stylerFor, type Terminal, type TextStream } from "../terminal.ts";
+import { duration } from "./figures.ts";
+import { cut } from "./plain.ts";
+
+/**
+ * Prints what stays, and below it, where a person watches, one line that is rewritten: what goes on and for how long.
+ * That line is gone before anything else is printed, and when the screen is disposed of.
+ */
+export interface Screen extends Disposable {
+  print(text: string): void;
+  /** A line on standard error. */
+  note(text: string): void;
+}
+
+const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"] as const;
+const FRAME_MS = 100;
+/** What is over sooner than this is not worth a line that flickers. */
+const PATIENCE_MS = 150;
+const ERASE = "\r\u001b[2K";
+
+export function openScreen(
+  terminal: Pick<Terminal, "stdout" | "stderr" | "env">,
+  activity: () => string | null,
+  clock: Pick<Clock, "monotonic"> = systemClock,
+): Screen {
+  const { stdout, stderr, env } = terminal;
+  if (!isLive(stdout, env)) {
+    return {
+      print: (text) => write(stdout, text),
+      note: (text) => write(stderr, `${text}\n`),
+      [Symbol.dispose]() {},
+    };
+  }
+  const style = stylerFor(stdout, env);
+  let isDrawn = false;
+  let frame = 0;
+  /** What the line is about, without figures that grow. */
+  let shown: string | null = null;
+  let since = clock.monotonic();
+
+  function erase(): void {
+    if (isDrawn) stdout.write(ERASE);
+    isDrawn = false;
+  }
+
+  function draw(): void {
+    const words = activity();
+    const subject = words?.replace(/ \(.*$/, "") ?? null;
+    if (subject !== shown) since = clock.monotonic();
+    shown = subject;
+    if (words === null) {
+      erase();
+      return;
+    }
+    const elapsed = clock.monotonic() - since;
+    if (elapsed < PATIENCE_MS && !isDrawn) return;
+    frame = (frame + 1) % FRAMES.length;
+    const time = elapsed < 1_000 ? "" : ` · ${duration(Math.floor(elapsed / 1_000) * 1_000)}`;
+    const room = (stdout.columns ?? 80) - time.length - 4;
+    const line = `${style("cyan", FRAMES[frame] ?? "")} ${style("dim", `${cut(words, room)}${time}`)}`;
+    stdout.write(`${ERASE}${line}`);
+    isDrawn = true;
+  }
+
+  const timer = setInterval(draw, FRAME_MS);
+  timer.unref();
+  return {
+    print(text) {
+      if (text === "") return;
+      erase();
+      stdout.write(text);
+    },
+    note(text) {
+      erase();
+      stderr.write(`${text}\n`);
+    },
+    [Symbol.dispose]() {
+      clearInterval(timer);
+      erase();
+    },
+  };
+}
+
+function write(stream: TextStream, text: string): void {
+  if (text !== "") stream.write(text);
+}

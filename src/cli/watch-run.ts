@@ -1,0 +1,167 @@
+import { errorMessage } from "../lib/errors.ts";
+import type { Entry } from "../log/entry.ts";
+import type { RunEvent } from "../run/events.ts";
+import { createRunSummary, type RunResult } from "../run/run-result.ts";
+import type { SendMessage, Sessions } from "../run/sessions.ts";
+import { type ExitCode, exitCodes } from "./exit.ts";
+import type { Notices } from "./notices.ts";
+import { closing } from "./render/closing.ts";
+import { createRunView } from "./render/render.ts";
+import { openScreen } from "./render/screen.ts";
+import { viewOptions } from "./render/view-options.ts";
+import { stylerFor, type Terminal } from "./terminal.ts";
+
+export interface RunToWatch {
+  readonly sessions: Pick<Sessions, "watch" | "send" | "stop">;
+  readonly sessionId: string;
+  /** What to send; null to watch the run that is under way. */
+  readonly message: SendMessage | null;
+  /** What stands in the log of the run that is under way, if there is one. */
+  readonly earlier: readonly Entry[];
+  /** The last entry that was seen. */
+  readonly after: number;
+  /** The place of the session's files as a person would write it, or null; asked at the end. */
+  readonly workspace: () => Promise<string | null>;
+  /** What to type to go on with the session. */
+  readonly next: string;
+}
+
+export interface WatchOptions {
+  readonly json: boolean;
+  readonly notices: Notices;
+  readonly terminal: Terminal;
+}
+
+/** Sends a message and shows the run that answers to its end. Ctrl-C stops the run. The exit code tells how it ended. */
+export async function watchRun(run: RunToWatch, options: WatchOptions): Promise<ExitCode> {
+  const interruption = options.terminal.interruption();
+  if (interruption.aborted) return exitCodes.interrupted;
+  const leaving = new AbortController();
+  try {
+    const result = await follow(run, options, { interruption, leaving });
+    if (result === null) return exitCodes.interrupted;
+    if (!options.json) await printClosing(result, run, options.terminal);
+    return exitCodeOf(result, interruption.aborted);
+  } finally {
+    leaving.abort();
+  }
+}
+
+/** Null when the reading was given up before the run had ended. */
+async function follow(
+  { sessions, sessionId, message, earlier, after }: RunToWatch,
+  { json, notices, terminal }: WatchOptions,
+  { interruption, leaving }: { readonly interruption: AbortSignal; readonly leaving: AbortController },
+): Promise<RunResult | null> {
+  // Reading begins before the message is sent, so that nothing of the answer is missed.
+  const events = sessions.watch(sessionId, { after, signal: leaving.signal });
+  const messageId = message === null ? null : (await sessions.send(sessionId, message)).messageId;
+  const summary = createRunSummary();
+  for (const entry of earlier) summary.add({ type: "entry", entry });
+
+  using shown = json ? showJson(terminal) : showText(earlier, messageId, { notices, terminal });
+  const stopping = stopWhenInterrupted(() => sessions.stop(sessionId, "Ctrl-C"), interruption, notices);
+  stopping.failed.then(() => leaving.abort());
+  let ended = false;
+  for await (const event of untilRunEnds(events, messageId)) {
+    summary.add(event);
+    shown.add(event);
+    ended = isEnd(event);
+  }
+  stopping.release();
+  return ended ? summary.result() : null;
+}
+
+/** Up to the end of the run that answers the message, or of the run that is under way. */
+async function* untilRunEnds(
+  events: AsyncIterable<RunEvent>,
+  messageId: string | null,
+): AsyncGenerator<RunEvent> {
+  let taken = messageId === null;
+  for await (const event of events) {
+    yield event;
+    if (event.type !== "entry") continue;
+    if (event.entry.type === "userMessage" && event.entry.inboxId === messageId) taken = true;
+    if (taken && isEnd(event)) return;
+  }
+}
+
+function isEnd(event: RunEvent): boolean {
+  return event.type === "entry" && (event.entry.type === "runFinished" || event.entry.type === "runFailed");
+}
+
+interface Shown extends Disposable {
+  add(event: RunEvent): void;
+}
+
+function showJson({ stdout }: Terminal): Shown {
+  return {
+    add: (event) => stdout.write(`${JSON.stringify(event)}\n`),
+    [Symbol.dispose]() {},
+  };
+}
+
+function showText(
+  earlier: readonly Entry[],
+  messageId: string | null,
+  { notices, terminal }: Pick<WatchOptions, "notices" | "terminal">,
+): Shown {
+  const view = createRunView({
+    ...viewOptions(terminal),
+    ...(messageId === null ? {} : { hideMessage: messageId }),
+  });
+  for (const entry of earlier) view.skip(entry);
+  const screen = openScreen(terminal, view.activity);
+  const routed = notices.through(screen.note);
+  return {
+    add: (event) => screen.print(view.add(event)),
+    [Symbol.dispose]() {
+      screen.print(view.close());
+      routed[Symbol.dispose]();
+      screen[Symbol.dispose]();
+    },
+  };
+}
+
+/** The first Ctrl-C ends the run, durably and with all that it started; a second one ends this process (`main.ts`). */
+function stopWhenInterrupted(
+  stop: () => Promise<unknown>,
+  interruption: AbortSignal,
+  notices: Notices,
+): { readonly failed: Promise<void>; release(): void } {
+  const { promise: failed, resolve } = Promise.withResolvers<void>();
+  const onInterrupt = () => {
+    notices.tell("stopping the run; Ctrl-C again leaves at once");
+    stop().catch((error: unknown) => {
+      notices.tell(`the run could not be stopped: ${errorMessage(error)}`);
+      resolve();
+    });
+  };
+  if (interruption.aborted) onInterrupt();
+  else interruption.addEventListener("abort", onInterrupt, { once: true });
+  return { failed, release: () => interruption.removeEventListener("abort", onInterrupt) };
+}
+
+async function printClosing(
+  result: RunResult,
+  { workspace, next }: RunToWatch,
+  { stdout, env }: Terminal,
+): Promise<void> {
+  stdout.write(closing({ result, workspace: await workspace(), next, style: stylerFor(stdout, env) }));
+}
+
+function exitCodeOf({ reason }: RunResult, interrupted: boolean): ExitCode {
+  switch (reason) {
+    case "endTurn":
+      return exitCodes.ok;
+    case "stopped":
+      return interrupted ? exitCodes.interrupted : exitCodes.stopped;
+    case "turnLimit":
+    case "timeLimit":
+    case "maxTokens":
+      return exitCodes.limited;
+    case "failed":
+    case "refused":
+      return exitCodes.failed;
+  }
+}
