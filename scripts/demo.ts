@@ -94,7 +94,7 @@ async function proveFromLog({ sessions, workspacePath }: Runtime): Promise<void>
   );
   console.log(`  started            ${times(starts.length)}`);
   if (result?.type === "toolFinished") {
-    console.log(`  its result         ${result.outcome}, after ${result.durationMs} ms`);
+    console.log(`  its result         ${result.outcome}`);
   }
   const marks = await linesOf(join(workspacePath(sessionId), "scan.log"));
   if (marks > 0) console.log(`  scan.log           the command itself noted its start ${times(marks)}`);
