@@ -202,6 +202,6 @@ export const wireEventSchema = z
 
 // The schemas and the types of the core are the same thing said twice; these lines fail to compile when they part.
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
-type Readonlyed<T> = T extends object ? { readonly [K in keyof T]: Readonlyed<T[K]> } : T;
-true satisfies Same<Readonlyed<z.infer<typeof entrySchema>>, Readonlyed<Entry>>;
-true satisfies Same<Readonlyed<z.infer<typeof runEventSchema>>, Readonlyed<RunEvent>>;
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+true satisfies Same<DeepReadonly<z.infer<typeof entrySchema>>, DeepReadonly<Entry>>;
+true satisfies Same<DeepReadonly<z.infer<typeof runEventSchema>>, DeepReadonly<RunEvent>>;

@@ -137,6 +137,16 @@ describe("sseResponse", () => {
     expect(seen?.aborted).toBe(true);
   });
 
+  test("a stream that ended has let go of everything that hangs on its signal", async () => {
+    let seen: AbortSignal | undefined;
+    const open = (signal: AbortSignal) => {
+      seen = signal;
+      return from("data: 1\n\n");
+    };
+    await sseResponse(open, { heartbeatMs: 1000, closing: never }).text();
+    expect(seen?.aborted).toBe(true);
+  });
+
   test("ends when the server closes", async () => {
     const closing = new AbortController();
     const response = sseResponse(silent, { heartbeatMs: 1000, closing: closing.signal });

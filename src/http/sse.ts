@@ -43,8 +43,10 @@ export function sseResponse(
     {
       async pull(controller) {
         const { done, value } = await source.next();
-        if (done === true) controller.close();
-        else controller.enqueue(encoder.encode(value));
+        if (done !== true) return controller.enqueue(encoder.encode(value));
+        // Also at a good end: a combined signal with listeners is kept until it is aborted.
+        reader.abort();
+        controller.close();
       },
       async cancel() {
         reader.abort();

@@ -3,6 +3,7 @@ import { createParser } from "eventsource-parser";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createApp } from "../../src/http/app.ts";
 import type { WireEvent } from "../../src/http/encode.ts";
+import { serve } from "../../src/http/server.ts";
 import type { Entry } from "../../src/log/entry.ts";
 import type { Sessions } from "../../src/run/sessions.ts";
 import { type ApiServer, json, script, startApiServer } from "./api-server.ts";
@@ -166,25 +167,36 @@ test("an idle stream is kept alive by comments", async () => {
   await reader?.cancel();
 });
 
-test("a server that closes ends the streams of its readers, and the client goes on with the next one", async () => {
-  const first = await startApiServer(script);
-  const { session } = await first.client.create({ agent: "tester" });
-  const { messageId } = await first.client.send(session.id, { blocks: [{ type: "text", text: "hang" }] });
+test("the server is restarted twice under a reader of the client: each entry once, and it is told", async () => {
+  await using restarted = await startApiServer(script);
+  const { sessions, agents } = restarted.runtime;
+  const port = Number(new URL(restarted.url).port);
+  const { session } = await restarted.client.create({ agent: "tester" });
+  const { messageId } = await restarted.client.send(session.id, { blocks: [{ type: "text", text: "work" }] });
+  const entries: Entry[] = [];
   const notices: string[] = [];
-  const stop = new AbortController();
   const watching = (async () => {
-    for await (const event of first.client.watchRun(session.id, messageId, { signal: stop.signal })) {
+    const signal = AbortSignal.timeout(20_000);
+    for await (const event of restarted.client.watchRun(session.id, messageId, { signal })) {
+      if (event.type === "entry") entries.push(event.entry);
       if (event.type === "notice") notices.push(event.code);
     }
   })();
-  await expect.poll(async () => (await first.runtime.sessions.get(session.id)).status).toBe("running");
-  const started = performance.now();
-  await first.server.close();
-  expect(performance.now() - started).toBeLessThan(400);
-  await expect.poll(() => notices).toEqual(["reconnecting"]);
-  stop.abort();
+
+  let server = restarted.server;
+  for (const restart of [1, 2]) {
+    await expect.poll(() => entries.length).toBeGreaterThan(restart * 2);
+    const started = performance.now();
+    await server.close();
+    expect(performance.now() - started).toBeLessThan(400);
+    server = await serve(createApp({ sessions, agents }), { port });
+  }
   await watching;
-  await first[Symbol.asyncDispose]();
+  await server.close();
+  expect(entries).toEqual(await sessions.entries(session.id));
+  expect(entries.at(-1)).toMatchObject({ type: "runFinished", reason: "endTurn" });
+  expect(notices.length).toBeGreaterThanOrEqual(1);
+  expect(new Set(notices)).toEqual(new Set(["reconnecting"]));
 });
 
 test("a caller who waits for JSON when the server closes is told how to go on, and closing is quick", async () => {

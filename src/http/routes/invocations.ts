@@ -103,20 +103,23 @@ async function answer(
   headers: Readonly<Record<string, string>>,
 ): Promise<Response> {
   const signal = AbortSignal.any([c.req.raw.signal, closingSignal(c)]);
-  signal.addEventListener("abort", leave, { once: true });
   const summary = createRunSummary();
-  for await (const event of untilAborted(events, signal)) {
-    summary.add(event);
-    if (event.type !== "entry") continue;
-    if (event.entry.type === "runFailed") return failedRun(event.entry, sessionId, headers);
-    if (event.entry.type !== "runFinished") continue;
-    const { runId, reason } = event.entry;
-    const { text, usage, costUsd } = summary.result();
-    return c.json(
-      { text, sessionId, runId, reason, usage, costUsd } satisfies InvocationAnswer,
-      200,
-      headers,
-    );
+  try {
+    for await (const event of untilAborted(events, signal)) {
+      summary.add(event);
+      if (event.type !== "entry") continue;
+      if (event.entry.type === "runFailed") return failedRun(event.entry, sessionId, headers);
+      if (event.entry.type !== "runFinished") continue;
+      const { runId, reason } = event.entry;
+      const { text, usage, costUsd } = summary.result();
+      return c.json(
+        { text, sessionId, runId, reason, usage, costUsd } satisfies InvocationAnswer,
+        200,
+        headers,
+      );
+    }
+  } finally {
+    leave();
   }
   const closing = wireError("unavailable", "the server is closing; the run goes on when it is back", {
     hint: "Ask again with the same Idempotency-Key, or read the session's events.",
