@@ -127,7 +127,7 @@ static void write_pid_file(void) {
 }
 
 static struct descriptors prepare(void) {
-  struct descriptors d;
+  struct descriptors d = {0};
   journal_compact(JOURNAL_NAME);
   d.journal = open(JOURNAL_NAME, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   d.log = open(LOG_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);

@@ -27,6 +27,10 @@ static inline int openat2_v1(int directory, const char *path, uint64_t flags, ui
   return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
 }
 
-static inline void close_from(unsigned first) { syscall(SYS_close_range, first, ~0U, 0); }
+/* Where the call is missing or filtered, one by one up to what a process usually may have. */
+static inline void close_from(unsigned first) {
+  if (syscall(SYS_close_range, first, ~0U, 0) == 0) return;
+  for (unsigned fd = first; fd < 65536; fd++) close((int)fd);
+}
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -140,6 +141,7 @@ static int wait_ms(const struct lifetime *life, uint64_t next, uint64_t now) {
 
 int serve(int argc, char **argv) {
   prctl(PR_SET_DUMPABLE, 0);
+  umask(022);
   limits.processes = number_option(argc, argv, "--processes", 256);
   limits.memory_bytes = number_option(argc, argv, "--memory", (uint64_t)2 << 30);
   limits.file_size_bytes = number_option(argc, argv, "--file-size", (uint64_t)1 << 30);

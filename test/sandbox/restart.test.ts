@@ -136,6 +136,23 @@ describe.skipIf(!probe.available)("a sandbox without its runtime", () => {
     await after.destroy();
   });
 
+  test("a sandbox that ended is started anew by the next call, for all that ask at once", async () => {
+    const spec = await host.newSpec();
+    await using sandbox = await host.driver.open(spec);
+    await sandbox.writeFile("kept", Buffer.from("content"));
+    await killLauncher(spec);
+    await pause(100);
+    const [read, one, two] = await Promise.all([
+      sandbox.readFile("kept"),
+      run(sandbox, "echo > /tmp/a; sleep 0.1; ls /tmp"),
+      run(sandbox, "echo > /tmp/b; sleep 0.1; ls /tmp"),
+    ]);
+    assert.equal(Buffer.from(read?.bytes ?? []).toString(), "content");
+    assert.deepEqual([one.stdout, two.stdout], ["a\nb\n", "a\nb\n"]);
+    await host.driver.destroy(spec.sessionId);
+    await assert.rejects(run(sandbox, "true"), (error) => isAppError(error, "unavailable"));
+  });
+
   test("a journal that was cut by a crash is still read", async () => {
     const spec = await host.newSpec();
     const operation = execSpec("echo x");

@@ -30,31 +30,28 @@ const MAX_STDIN = 64 << 20;
 const MAX_READ = 256 << 20;
 const MAX_SCRIPT = 127 << 10;
 
-/** A sandbox as seen through a connection to its agent. */
+/** A sandbox as seen through connections to its agent. */
 export function createClient(options: {
-  readonly connection: Connection;
+  /** The connection, made anew when the one before has ended. @throws AppError `unavailable` */
+  readonly connect: () => Promise<Connection>;
   readonly capabilities: SandboxCapabilities;
+  readonly disconnect: () => Promise<void>;
   readonly destroy: () => Promise<void>;
 }): Sandbox {
-  const { connection } = options;
+  const { connect } = options;
   return {
     kind: "process",
     capabilities: options.capabilities,
     root: ROOT,
-    exec: (spec) => exec(connection, spec),
-    attach: (operationId) => attach(connection, operationId),
-    readFile: (path, range) => readFile(connection, path, range),
-    writeFile: (path, content, how) => writeFile(connection, path, content, how?.append === true),
-    stat: (path) => stat(connection, path),
-    listDirectory: (path) => listDirectory(connection, path),
-    deleteFile: (path, how) => deleteFile(connection, path, how?.recursive === true),
-    async destroy() {
-      connection[Symbol.dispose]();
-      await options.destroy();
-    },
-    async [Symbol.asyncDispose]() {
-      connection[Symbol.dispose]();
-    },
+    exec: async (spec) => exec(await connect(), spec),
+    attach: async (operationId) => attach(await connect(), operationId),
+    readFile: async (path, range) => readFile(await connect(), path, range),
+    writeFile: async (path, content, how) => writeFile(await connect(), path, content, how?.append === true),
+    stat: async (path) => stat(await connect(), path),
+    listDirectory: async (path) => listDirectory(await connect(), path),
+    deleteFile: async (path, how) => deleteFile(await connect(), path, how?.recursive === true),
+    destroy: options.destroy,
+    [Symbol.asyncDispose]: options.disconnect,
   };
 }
 

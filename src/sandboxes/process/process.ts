@@ -54,11 +54,7 @@ export function processDriver(options: ProcessDriverOptions = {}): SandboxDriver
   const driver: SandboxDriver = {
     kind: "process",
     probe: () => probeByTrying(driver, host),
-    async open(spec) {
-      const directory = await sessionDirectory(host.registry, spec);
-      const { connection } = await connectOrStart(host, spec, directory);
-      return toSandbox(host, directory, connection);
-    },
+    open: (spec) => open(host, spec),
     async destroy(sessionId) {
       const directory = await host.registry.directoryOf(sessionId);
       if (directory !== undefined) await destroy(host, directory);
@@ -128,29 +124,61 @@ function toCapabilities({ controllers }: CgroupSupport): SandboxCapabilities {
 const START_WITHIN_MS = 10_000;
 const LOOK_AGAIN_MS = 5;
 
-async function sessionDirectory(registry: Registry, spec: SandboxSpec): Promise<string> {
+async function open(host: Host, spec: SandboxSpec): Promise<Sandbox> {
   const directory = join(resolve(spec.stateDir), shortName(spec.sessionId));
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  await registry.rememberSession(spec.sessionId, directory);
-  return directory;
+  await host.registry.rememberSession(spec.sessionId, directory);
+  const link = createLink(await connectOrStart(host, spec, directory), async () => {
+    if ((await host.registry.directoryOf(spec.sessionId)) !== directory) throw ended();
+    return connectOrStart(host, spec, directory);
+  });
+  return createClient({
+    connect: link.get,
+    disconnect: link.close,
+    capabilities: await host.capabilities(),
+    async destroy() {
+      await link.close();
+      await destroy(host, directory);
+    },
+  });
 }
 
-async function connectOrStart(
-  host: Host,
-  spec: SandboxSpec,
-  directory: string,
-): Promise<{ readonly connection: Connection }> {
+const ended = (): AppError => new AppError("unavailable", "the sandbox was destroyed or disconnected");
+
+/**
+ * One connection at a time. A sandbox may end while its session goes on (it was too old, memory ran out): what is asked of
+ * it next is asked of a new one, unless it was destroyed.
+ */
+function createLink(first: Connection, reconnect: () => Promise<Connection>) {
+  let current = Promise.resolve(first);
+  let closed = false;
+  return {
+    get(): Promise<Connection> {
+      if (closed) return Promise.reject(ended());
+      // In a chain, so that calls at the same time share one new connection.
+      current = current.then((connection) => (connection.open ? connection : reconnect()), reconnect);
+      return current;
+    },
+    async close(): Promise<void> {
+      closed = true;
+      const connection = await current.catch(() => undefined);
+      connection?.[Symbol.dispose]();
+    },
+  };
+}
+
+async function connectOrStart(host: Host, spec: SandboxSpec, directory: string): Promise<Connection> {
   const deadline = systemClock.monotonic() + START_WITHIN_MS;
   let problem: unknown;
   while (systemClock.monotonic() < deadline) {
     const running = await connectAgent(directory, SOCKET_NAME).catch(() => undefined);
-    if (running) return { connection: running };
+    if (running) return running;
     const outcome = await start(host, spec, directory);
     const connection = await connectAgent(directory, SOCKET_NAME).catch((error: unknown) => {
       problem = error;
       return undefined;
     });
-    if (connection) return { connection };
+    if (connection) return connection;
     if (outcome === "started") break;
     // Another launcher is just starting it, or just going.
     await pause(LOOK_AGAIN_MS);
@@ -204,14 +232,6 @@ async function limitBy(
 async function notedCgroups(directory: string): Promise<readonly string[]> {
   const text = await readFile(join(directory, CGROUPS_NAME), "utf8").catch(() => "");
   return text === "" ? [] : text.split("\n");
-}
-
-async function toSandbox(host: Host, directory: string, connection: Connection): Promise<Sandbox> {
-  return createClient({
-    connection,
-    capabilities: await host.capabilities(),
-    destroy: () => destroy(host, directory),
-  });
 }
 
 // ---- destroying ----
