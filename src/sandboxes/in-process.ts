@@ -111,7 +111,7 @@ interface Operation {
   readonly id: string;
   /** Undefined when the output was given up to make room for that of later operations. */
   output: OutputLog | undefined;
-  readonly result: Promise<ExecResult>;
+  result: Promise<ExecResult>;
   kill(): Promise<void>;
 }
 
@@ -134,7 +134,7 @@ function operationTable(launch: InProcessSandbox["launch"]): Operations {
       () => {
         finished.push(operation);
         const oldest = finished.length > KEPT_OUTPUTS ? finished.shift() : undefined;
-        if (oldest) oldest.output = undefined;
+        if (oldest) giveUpOutput(oldest);
       },
       () => undefined,
     );
@@ -165,6 +165,12 @@ function operationTable(launch: InProcessSandbox["launch"]): Operations {
   };
 }
 
+function giveUpOutput(operation: Operation): void {
+  const droppedBytes = operation.output?.counts().size ?? 0;
+  operation.output = undefined;
+  operation.result = operation.result.then((result) => ({ ...result, droppedBytes }));
+}
+
 async function startOperation(spec: ExecSpec, launch: InProcessSandbox["launch"]): Promise<Operation> {
   const output = outputLog();
   const startedAt = systemClock.monotonic();
@@ -187,7 +193,7 @@ async function startOperation(spec: ExecSpec, launch: InProcessSandbox["launch"]
       timedOut: endedBy === "timeout",
       killed: endedBy === "kill",
       durationMs: Math.round(systemClock.monotonic() - startedAt),
-      droppedBytes: output.droppedBytes(),
+      droppedBytes: output.counts().dropped,
     };
   });
   const settle = () => {
@@ -221,6 +227,5 @@ function executionOf(operation: Operation): Execution {
   };
 }
 
-async function* nothing(): AsyncGenerator<never> {
-  // The output was given up; `droppedBytes` of the result says nothing of it, because it was complete when it ended.
-}
+/** The output was given up. */
+async function* nothing(): AsyncGenerator<never> {}

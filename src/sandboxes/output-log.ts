@@ -11,8 +11,8 @@ export interface OutputLog {
   end(): void;
   /** A new reader from the start. It counts as present until it has ended or was closed. */
   reader(): OutputReader;
-  /** Bytes that a reader who starts now would not get. */
-  droppedBytes(): number;
+  /** All bytes so far, and those that a reader who starts now would not get. */
+  counts(): { readonly size: number; readonly dropped: number };
 }
 
 export interface OutputReader {
@@ -117,7 +117,7 @@ export function outputLog(limits: OutputLogLimits = outputLogLimits): OutputLog 
         },
       };
     },
-    droppedBytes: () => dropped,
+    counts: () => ({ size, dropped }),
   };
 }
 

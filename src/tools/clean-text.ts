@@ -33,7 +33,7 @@ export function textCleaner(): TextCleaner {
 
   const plain = (region: Uint8Array): string | undefined => {
     if (!binary.isEmpty() || !stripper.isIdle() || !isUtf8(region)) return undefined;
-    const text = decode(region);
+    const text = withoutSequences(decode(region));
     return CONTROL.test(text) ? undefined : text;
   };
 
@@ -41,7 +41,7 @@ export function textCleaner(): TextCleaner {
     push(bytes) {
       const all = concat(pending, bytes);
       const complete = all.lastIndexOf(NEWLINE) + 1;
-      // Most output has nothing to clean: then its complete lines are decoded in one go.
+      // Most output has nothing to clean but colours: then its complete lines are decoded in one go.
       let text = plain(all.subarray(0, complete));
       let at = complete;
       if (text === undefined) {
@@ -158,9 +158,10 @@ function decodePiece(bytes: Uint8Array): string | undefined {
       text += `\\x${(bytes[at] ?? 0).toString(16).toUpperCase()}`;
       bad += 1;
       at += 1;
+      if (bad > bytes.length * MAX_BAD_SHARE) return undefined;
     }
   }
-  return bad > bytes.length * MAX_BAD_SHARE ? undefined : text;
+  return text;
 }
 
 /** Bytes of the UTF-8 character that starts with `lead`; 0 when none does. */
@@ -225,6 +226,12 @@ function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
 /** Everything that is neither text nor tab nor newline. */
 const CONTROL = /[\0-\x08\x0b-\x1f\x7f-\x9f]/;
 
+/** The usual sequences, complete. A fast first pass; what it does not know is left to the state machine. */
+const SEQUENCES = /\x1b+\[[ -?]*[@-~]|\x1b+\][^\x07\x1b\x9c\n]*(?:\x07|\x1b\\)/g;
+
+const withoutSequences = (text: string): string =>
+  text.includes("\x1b") ? text.replaceAll(SEQUENCES, "") : text;
+
 type StripState = "text" | "escape" | "intermediate" | "csi" | "string" | "stringEscape";
 
 interface ControlStripper {
@@ -244,9 +251,10 @@ function controlStripper({ keepReturns = false }: { readonly keepReturns?: boole
     },
     isIdle: () => state === "text",
     strip(text) {
-      if (state === "text" && !CONTROL.test(text)) return text;
+      const simple = state === "text" ? withoutSequences(text) : text;
+      if (state === "text" && !CONTROL.test(simple)) return simple;
       let out = "";
-      for (const character of text) {
+      for (const character of simple) {
         if (character === "\n") {
           state = "text";
           out += character;

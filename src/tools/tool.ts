@@ -61,7 +61,10 @@ export interface ToolContext {
   readonly operationId: string;
   /** 1, and one more for each time that a crash made it necessary to start again. */
   readonly attempt: number;
-  /** Aborted on stop, on time-out, and when the node loses the session. */
+  /**
+   * Aborted on stop, on time-out, and when the node loses the session. In the last case the reason is AppError `fenced`:
+   * what can be found again (a `reconcile` tool's work) is to be left alone then, for the session's next owner.
+   */
   readonly signal: AbortSignal;
   /** The session's sandbox, started at the first use. */
   sandbox(): Promise<Sandbox>;

@@ -44,7 +44,7 @@ export const shellTool = defineTool({
       command,
       timeoutMs: timeoutSeconds * 1000,
     });
-    return toResult(await follow(execution, sandbox, context));
+    return toResult(await follow(execution, sandbox, context), { isLate: false });
   },
 
   /** The sandbox outlives the runtime, so it is asked: it has the command's output, or the command is still running. */
@@ -55,7 +55,7 @@ export const shellTool = defineTool({
       const ended = await follow(execution, sandbox, context);
       return "sandboxDied" in ended.outcome
         ? { type: "lost", why: "the sandbox in which it ran has ended since" }
-        : { type: "finished", result: toResult(ended) };
+        : { type: "finished", result: toResult(ended, { isLate: true }) };
     }
     return sandbox.capabilities.survivesRestart
       ? { type: "notStarted" }
@@ -93,7 +93,7 @@ async function follow(execution: Execution, sandbox: Sandbox, context: ToolConte
 }
 
 /** Enough for a person to follow; a command that prints gigabytes is not sent to every watcher. */
-const MAX_LIVE_CHARACTERS = 1_000_000;
+const MAX_LIVE_BYTES = 1_000_000;
 
 async function collect(
   execution: Execution,
@@ -102,14 +102,14 @@ async function collect(
 ): Promise<CollectedOutput> {
   const collector = outputCollector(sandbox, context.callId);
   const live = { stdout: liveText(), stderr: liveText() };
-  let shownCharacters = 0;
-  for await (const chunk of execution.output) {
-    await collector.push(chunk);
-    if (shownCharacters > MAX_LIVE_CHARACTERS) continue;
-    const text = live[chunk.stream](chunk.bytes);
-    shownCharacters += text.length;
-    if (text !== "") context.emit({ type: "output", stream: chunk.stream, text });
-    if (shownCharacters > MAX_LIVE_CHARACTERS) {
+  let received = 0;
+  for await (const { stream, bytes } of execution.output) {
+    await collector.push({ stream, bytes });
+    if (received > MAX_LIVE_BYTES) continue;
+    received += bytes.length;
+    const text = live[stream](bytes);
+    if (text !== "") context.emit({ type: "output", stream, text });
+    if (received > MAX_LIVE_BYTES) {
       context.emit({ type: "progress", message: "The output goes on; the rest is not shown live." });
     }
   }
@@ -125,8 +125,14 @@ async function outcomeOf(execution: Execution): Promise<Outcome> {
   }
 }
 
-function toResult({ output, outcome }: Ended): ToolResult {
-  const note = describe(outcome, output.text === "");
+interface Reading {
+  /** Not from the start of the command, so that a part of its output may have gone by. */
+  readonly isLate: boolean;
+}
+
+function toResult({ output, outcome }: Ended, { isLate }: Reading): ToolResult {
+  const missed = isLate && "droppedBytes" in outcome ? outcome.droppedBytes : 0;
+  const note = describe(outcome, { isSilent: output.text === "", missed });
   const text = [output.text, note].filter((part) => part !== "").join("\n\n");
   const kept = { outputBytes: output.bytes, ...(output.file === null ? {} : { outputFile: output.file }) };
   if ("sandboxDied" in outcome)
@@ -141,14 +147,17 @@ function toResult({ output, outcome }: Ended): ToolResult {
 }
 
 /** What the model must know besides the output; nothing when all went well. */
-function describe(outcome: Outcome, isSilent: boolean): string {
+function describe(
+  outcome: Outcome,
+  { isSilent, missed }: { readonly isSilent: boolean; readonly missed: number },
+): string {
   if ("sandboxDied" in outcome) {
     return `[The sandbox ended while the command ran (${outcome.sandboxDied}). The command may be done in part.]`;
   }
-  const { exitCode, signal, durationMs, timedOut, killed, droppedBytes } = outcome;
+  const { exitCode, signal, durationMs, timedOut, killed } = outcome;
   const seconds = `${(durationMs / 1000).toFixed(1)} s`;
   const notes: string[] = [];
-  if (droppedBytes > 0) notes.push(`${formatBytes(droppedBytes)} of the output were not kept`);
+  if (missed > 0) notes.push(`${formatBytes(missed)} of the output were not kept`);
   if (timedOut)
     notes.push(`timed out after ${seconds}: the command and everything that it started was killed`);
   else if (killed) notes.push(`stopped after ${seconds}`);
