@@ -67,3 +67,8 @@ export const dataDirOption: Option = {
   flags: "--data-dir <path>",
   description: "where sessions are kept (default: .holdfast beside harness.json, or HOLDFAST_DATA_DIR)",
 };
+
+export const serverOption: Option = {
+  flags: "--url <address>",
+  description: "ask a server instead of the local data directory; its token is in HOLDFAST_TOKEN",
+};

@@ -15,6 +15,11 @@ export interface ServeOptions {
   readonly graceMs?: number;
 }
 
+/** What is served: the app, or something that stands before it. */
+export type ServedApp = Pick<HttpApp, "authenticated"> & {
+  fetch(request: Request, env: { readonly closing: AbortSignal }): Response | Promise<Response>;
+};
+
 export interface HttpServer extends AsyncDisposable {
   /** For example "http://127.0.0.1:8080". */
   readonly url: string;
@@ -26,7 +31,7 @@ export interface HttpServer extends AsyncDisposable {
  * Listens. @throws AppError `invalid_config` for an address that others can reach while the app has no authentication,
  * `unavailable` when the port is taken.
  */
-export async function serve(app: HttpApp, options: ServeOptions = {}): Promise<HttpServer> {
+export async function serve(app: ServedApp, options: ServeOptions = {}): Promise<HttpServer> {
   const { host = "127.0.0.1", port = 8080, graceMs = 10_000 } = options;
   refuseOpenDoor(app, host);
   const closing = new AbortController();
@@ -55,7 +60,7 @@ export async function serve(app: HttpApp, options: ServeOptions = {}): Promise<H
   return { url: urlOf(server, host), close, [Symbol.asyncDispose]: close };
 }
 
-function refuseOpenDoor(app: HttpApp, host: string): void {
+function refuseOpenDoor(app: ServedApp, host: string): void {
   if (app.authenticated || isLoopbackHost(host)) return;
   throw new AppError("invalid_config", `will not listen on ${host} without authentication`, {
     hint: "Whoever reaches the port could run commands. Configure a token, or listen on 127.0.0.1.",

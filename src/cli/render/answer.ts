@@ -12,13 +12,17 @@ export function answerView(style: (style: "dim", text: string) => string) {
   /** The line breaks at the end of what was printed: held back, so that an answer ends with one. */
   let breaks = "";
   let isLineOpen = false;
+  let needsGap = false;
 
   function print(text: string): string {
     const whole = breaks + text.replaceAll("\r", "");
     const body = whole.replace(/\n+$/, "");
     breaks = whole.slice(body.length);
-    if (body !== "") isLineOpen = true;
-    return body;
+    if (body === "") return "";
+    isLineOpen = true;
+    const gap = needsGap ? "\n" : "";
+    needsGap = false;
+    return gap + body;
   }
 
   function close(): string {
@@ -43,6 +47,10 @@ export function answerView(style: (style: "dim", text: string) => string) {
     /** Ends the line that is being written, so that something else can be printed. */
     close,
     isLineOpen: () => isLineOpen,
+    /** Something else was printed: an empty line sets the next answer apart from it. */
+    setApart(): void {
+      needsGap = true;
+    },
     retracted(): string {
       const text = close();
       reset();

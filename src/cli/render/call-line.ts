@@ -52,8 +52,8 @@ export interface OutcomeLine {
   readonly words: string;
 }
 
-/** How a call ended. */
-export function outcomeLine({ outcome, details, durationMs }: ToolFinished): OutcomeLine {
+/** How a call ended. `started`: whether it had begun. */
+export function outcomeLine({ outcome, details, durationMs }: ToolFinished, started: boolean): OutcomeLine {
   const time = duration(durationMs);
   switch (outcome) {
     case "ok":
@@ -65,7 +65,7 @@ export function outcomeLine({ outcome, details, durationMs }: ToolFinished): Out
     case "denied":
       return { sign: "⊘", style: "yellow", words: "not started: not allowed" };
     case "cancelled":
-      return { sign: "⊘", style: "yellow", words: `stopped after ${time}` };
+      return { sign: "⊘", style: "yellow", words: started ? `stopped after ${time}` : "not started" };
     case "timedOut":
       return { sign: "✗", style: "red", words: `ended by its time limit after ${time}` };
     case "unknown":

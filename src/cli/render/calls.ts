@@ -63,7 +63,7 @@ export function callsView({ style, width, output: limits }: ViewOptions) {
   }
 
   function ending(call: Call, finished: ToolFinished): string {
-    const { sign, style: colour, words } = outcomeLine(finished);
+    const { sign, style: colour, words } = outcomeLine(finished, call.started);
     const lines = [...call.output.end(), ...explanation(call, finished)];
     if (!call.announced && lines.length === 0) {
       const room = Math.max(20, width - call.name.length - words.length - 7);
@@ -78,9 +78,11 @@ export function callsView({ style, width, output: limits }: ViewOptions) {
     { name, output }: Call,
     { outcome, blocks, details }: ToolFinished,
   ): readonly string[] {
+    if (outcome === "cancelled") return [];
     const isCommand = name === "shell";
-    const saidAll = !output.isEmpty() && (outcome === "ok" || outcome === "error");
-    if (saidAll || (outcome === "ok" && (!isCommand || details?.outputBytes === 0))) return [];
+    const ran = outcome === "ok" || outcome === "error" || outcome === "timedOut";
+    if (ran && !output.isEmpty()) return [];
+    if (outcome === "ok" && (!isCommand || details?.outputBytes === 0)) return [];
     const text = blocks.flatMap((block) => (block.type === "text" ? [plain(block.text)] : [])).join("\n");
     const lines = text.split("\n").filter((line) => line.trim() !== "");
     return excerpt(lines, isCommand ? limits : { head: EXPLANATION_LINES, tail: 0 });
@@ -107,7 +109,6 @@ export function callsView({ style, width, output: limits }: ViewOptions) {
     asked(blocks: readonly ToolCallBlock[]): void {
       for (const { callId, name, input, malformed } of blocks) open(callId, name, malformed ?? input);
     },
-    /** Calls of a process that was told of elsewhere are told of again, from their first line. */
     started(callId: string, name: string): string {
       open(callId, name, undefined).started = true;
       return tell();
@@ -128,15 +129,18 @@ export function callsView({ style, width, output: limits }: ViewOptions) {
       open(entry.callId, entry.name, undefined).finished = entry;
       return tell();
     },
+    /** The calls that have not ended begin anew with their first line: what was told of them so far, somebody else saw. */
+    tellAgain(): void {
+      for (const call of calls.values()) call.announced = false;
+    },
     /** What runs now, for a line that is rewritten; null when nothing does. */
     activity(): string | null {
       const running = [...calls.values()].filter((call) => call.started && call.finished === null);
       const [first, ...others] = running;
       if (first === undefined) return null;
-      const what = `${first.name}  ${first.progress ?? callLine(first.name, first.input)}`;
-      return others.length === 0
-        ? what
-        : `${running.length} calls run: ${running.map(({ name }) => name).join(", ")}`;
+      if (others.length > 0) return `running ${running.map(({ name }) => name).join(", ")}`;
+      const what = first.progress ?? (first.announced ? "" : callLine(first.name, first.input));
+      return `running ${first.name}${what === "" ? "" : `: ${what}`}`;
     },
   };
 }

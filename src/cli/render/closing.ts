@@ -29,8 +29,11 @@ export function closing({ result, workspace, next, style }: ClosingFacts): strin
 }
 
 function timeLine({ totalMs, modelMs, toolsMs, overheadMs }: RunResult["timing"]): string {
-  const together = modelMs + toolsMs + overheadMs > totalMs * 1.01 + 5 ? "; calls ran at the same time" : "";
-  return `${duration(totalMs)}: model ${duration(modelMs)}, tools ${duration(toolsMs)}, runtime ${duration(overheadMs)}${together}`;
+  const parts = `model ${duration(modelMs)}, tools ${duration(toolsMs)}, runtime ${duration(overheadMs)}`;
+  const rest = totalMs - modelMs - toolsMs - overheadMs;
+  const slack = totalMs / 100 + 5;
+  if (rest > slack) return `${duration(totalMs)}: ${parts}, interrupted ${duration(rest)}`;
+  return `${duration(totalMs)}: ${parts}${rest < -slack ? " (some at the same time)" : ""}`;
 }
 
 function ending({ reason, error }: RunResult, style: ClosingFacts["style"]): string {

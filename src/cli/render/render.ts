@@ -86,8 +86,10 @@ export function createRunView(options: ViewOptions): RunView {
         return answer.finished(entry);
       }
       case "toolStarted":
+        answer.setApart();
         return answer.close() + calls.started(entry.callId, entry.name);
       case "toolFinished":
+        answer.setApart();
         return answer.close() + calls.finished(entry);
       case "stopRequested":
         activity = "stopping";
@@ -129,6 +131,7 @@ export function createRunView(options: ViewOptions): RunView {
     skip(entry) {
       addEntry(entry);
       answer.close();
+      calls.tellAgain();
     },
     activity: () => (answer.isLineOpen() ? null : (calls.activity() ?? activity)),
     close: () => answer.close(),

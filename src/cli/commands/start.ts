@@ -1,0 +1,48 @@
+import type { Option, RunnableCommand } from "../command.ts";
+
+const options: readonly Option[] = [
+  {
+    flags: "--host <name>",
+    description: "where to listen (default: 127.0.0.1; others need HOLDFAST_TOKENS)",
+  },
+  { flags: "--port <number>", description: "0 takes a free one (default: 8080)" },
+  {
+    flags: "--data-dir <path>",
+    description:
+      "where sessions are kept (default: .holdfast beside the harness.json, or here if there are several)",
+  },
+  { flags: "--verbose", description: "tell of every request" },
+];
+
+export const start: RunnableCommand = {
+  name: "start",
+  summary: "serve agents over HTTP, and take up what was left unfinished",
+  arguments: [
+    {
+      syntax: "[path...]",
+      description:
+        "agents: folders or harness.json files (default: this folder, else those in */ and agents/*/)",
+    },
+  ],
+  options,
+  examples: [
+    { command: "holdfast start", explanation: "the agent in this folder, on http://127.0.0.1:8080" },
+    {
+      command: "HOLDFAST_TOKENS=$(openssl rand -hex 32) holdfast start agents/* --host 0.0.0.0",
+      explanation: "several agents, for other machines: callers send the token",
+    },
+  ],
+  async run(input, terminal) {
+    const { serveAgents } = await import("../serve-agents.ts");
+    return serveAgents(
+      {
+        paths: input.list("path"),
+        host: input.text("host"),
+        port: input.text("port"),
+        dataDir: input.text("dataDir"),
+        verbose: input.flag("verbose"),
+      },
+      terminal,
+    );
+  },
+};

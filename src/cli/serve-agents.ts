@@ -1,0 +1,157 @@
+import { join, relative } from "node:path";
+import type { LoadedAgent } from "../agents/load.ts";
+import { type Config, dataDirOf, readConfig } from "../config.ts";
+import { createApp } from "../http/app.ts";
+import { hashToken } from "../http/auth.ts";
+import { errorResponse, wireError } from "../http/errors.ts";
+import { type HttpServer, serve } from "../http/server.ts";
+import { systemClock } from "../lib/clock.ts";
+import { errorMessage } from "../lib/errors.ts";
+import type { SessionStatus } from "../log/session-log.ts";
+import { openRuntime, type Runtime } from "../runtime.ts";
+import { exitCodes } from "./exit.ts";
+import { loadAgents } from "./find-agents.ts";
+import { createNotices, type Notices } from "./notices.ts";
+import { duration, plural } from "./render/figures.ts";
+import { shellWord } from "./shell-word.ts";
+import { printLine, stylerFor, type Terminal } from "./terminal.ts";
+import { packageVersion } from "./version.ts";
+
+export interface ServeWishes {
+  readonly paths: readonly string[];
+  readonly host: string | undefined;
+  readonly port: string | undefined;
+  readonly dataDir: string | undefined;
+  readonly verbose: boolean;
+}
+
+type Answer = (request: Request, env: object) => Response | Promise<Response>;
+
+/** `holdfast start`: serves until Ctrl-C or SIGTERM, which is how a server ends well. */
+export async function serveAgents(wishes: ServeWishes, terminal: Terminal): Promise<number> {
+  const config = readConfig(overridesOf(wishes), terminal.env);
+  const agents = await loadAgents(wishes.paths, terminal.cwd, config);
+  const dataDir = commonDataDir(agents, config, terminal.cwd);
+  const tokens = config.bearerTokens();
+  const notices = createNotices(terminal, { json: false });
+  const interruption = terminal.interruption();
+
+  // The port comes first: where it is taken, no session is touched.
+  let answer: Answer = () => errorResponse(wireError("unavailable", "the server is starting"));
+  const app = {
+    authenticated: tokens.length > 0,
+    fetch: (request: Request, env: object) => answer(request, env),
+  };
+  await using server = await serve(app, config.listen);
+  await using runtime = await openRuntime({
+    agents: agents.map(({ file }) => file),
+    dataDir,
+    config,
+    notify: notices.tell,
+  });
+  const unfinished = await countUnfinished(runtime);
+  const api = createApp({
+    sessions: runtime.sessions,
+    agents: runtime.agents,
+    version: packageVersion(),
+    onDefect: (error, errorId) => printLine(terminal.stderr, `error ${errorId}: ${describeDefect(error)}`),
+    ...(tokens.length === 0 ? {} : { auth: { tokenHashes: tokens.map(hashToken) } }),
+  });
+  answer = wishes.verbose ? logged(api.fetch, terminal) : api.fetch;
+
+  announce({ server, agents, dataDir, authenticated: tokens.length > 0, unfinished }, terminal);
+  tellNotices(agents, config, notices);
+  await whenAborted(interruption);
+  printLine(
+    terminal.stdout,
+    "Stopping: streams end, sessions are left at their last step. Ctrl-C again ends at once.",
+  );
+  await server.close();
+  return exitCodes.ok;
+}
+
+function overridesOf({ host, port, dataDir }: ServeWishes) {
+  return {
+    ...(host === undefined ? {} : { host }),
+    ...(port === undefined ? {} : { port }),
+    ...(dataDir === undefined ? {} : { dataDir }),
+  };
+}
+
+/** One agent keeps its sessions beside its harness.json; several need one place. */
+function commonDataDir(agents: readonly LoadedAgent[], config: Config, cwd: string): string {
+  const [first, ...others] = agents;
+  const isSingle = first !== undefined && others.length === 0;
+  return isSingle ? dataDirOf(config, first.file) : (config.dataDir ?? join(cwd, ".holdfast"));
+}
+
+/** Sessions that had work when this process started. */
+async function countUnfinished({ sessions }: Runtime): Promise<number> {
+  const statuses: readonly SessionStatus[] = ["running", "queued"];
+  const lists = await Promise.all(statuses.map((status) => sessions.list({ status, limit: 1000 })));
+  return lists.flat().length;
+}
+
+interface Serving {
+  readonly server: HttpServer;
+  readonly agents: readonly LoadedAgent[];
+  readonly dataDir: string;
+  readonly authenticated: boolean;
+  readonly unfinished: number;
+}
+
+function announce({ server, agents, dataDir, authenticated, unfinished }: Serving, terminal: Terminal): void {
+  const { stdout, env, cwd } = terminal;
+  const style = stylerFor(stdout, env);
+  const row = (name: string, value: string) =>
+    printLine(stdout, `  ${style("dim", name.padEnd(8))} ${value}`);
+  printLine(stdout, `${style("bold", "Holdfast")} serves at ${style(["bold", "cyan"], server.url)}`);
+  for (const { agent } of agents) row("agent", `${style("bold", agent.name)} (${agent.model.id})`);
+  row("data", shorter(dataDir, cwd));
+  row(
+    "access",
+    authenticated ? "callers need a token (HOLDFAST_TOKEN)" : "this machine only, without a token",
+  );
+  if (unfinished > 0) row("resumed", `${plural(unfinished, "session")} with unfinished work`);
+  row("try", style("cyan", exampleCall(server.url, agents)));
+}
+
+function exampleCall(url: string, agents: readonly LoadedAgent[]): string {
+  const name = agents.length > 1 ? `${agents[0]?.agent.name} ` : "";
+  const option = url === "http://127.0.0.1:8080" ? "" : ` --url ${shellWord(url)}`;
+  return `holdfast invoke ${name}"..."${option}`;
+}
+
+function shorter(path: string, cwd: string): string {
+  const near = relative(cwd, path);
+  return near.startsWith("..") || near === "" ? path : near;
+}
+
+function tellNotices(agents: readonly LoadedAgent[], config: Config, notices: Notices): void {
+  for (const { agent, model } of agents) {
+    if (model.type === "missing")
+      notices.tell(`${agent.name} cannot answer: ${model.message}. ${model.hint}`);
+    if (model.type === "scripted" && model.notice !== null) notices.tell(model.notice);
+  }
+  for (const warning of config.warnings) notices.tell(warning);
+}
+
+/** One line for each request: method, path, status, time until the answer began. */
+function logged(next: Answer, { stdout }: Terminal): Answer {
+  return async (request, env) => {
+    const began = systemClock.monotonic();
+    const response = await next(request, env);
+    const time = duration(systemClock.monotonic() - began);
+    printLine(stdout, `${request.method} ${new URL(request.url).pathname} ${response.status} ${time}`);
+    return response;
+  };
+}
+
+function describeDefect(error: unknown): string {
+  return error instanceof Error && error.stack !== undefined ? error.stack : errorMessage(error);
+}
+
+function whenAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
