@@ -47,10 +47,12 @@ export function createApp(options: HttpOptions): HttpApp {
   if (auth !== undefined) app.use(exceptPublic(routes, requireBearer(auth)));
 
   mount(app, routes);
-  const document = JSON.stringify(
-    openApiDocument(routes, { version: options.version ?? "0", auth: auth !== undefined }),
-  );
-  app.get("/openapi.json", (c) => c.body(document, 200, { "content-type": "application/json" }));
+  const about = { version: options.version ?? "0", auth: auth !== undefined };
+  let document: string | undefined;
+  app.get("/openapi.json", (c) => {
+    document ??= JSON.stringify(openApiDocument(routes, about));
+    return c.body(document, 200, { "content-type": "application/json" });
+  });
 
   app.notFound((c) => {
     const hint = "GET /openapi.json lists every route.";
@@ -88,19 +90,20 @@ function withDefaults(options: HttpOptions): HttpDeps {
   };
 }
 
-const securityHeaders: Readonly<Record<string, string>> = {
-  "x-content-type-options": "nosniff",
+const securityHeaders = [
+  ["x-content-type-options", "nosniff"],
   // A file of the workspace may be a web page that a model wrote: it must not run in this origin.
-  "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
-  "cross-origin-resource-policy": "same-origin",
-  "referrer-policy": "no-referrer",
-};
+  ["content-security-policy", "default-src 'none'; frame-ancestors 'none'; sandbox"],
+  ["cross-origin-resource-policy", "same-origin"],
+  ["referrer-policy", "no-referrer"],
+] as const;
 
 function secure(): MiddlewareHandler<HttpEnv> {
   return async (c, next) => {
     await next();
-    for (const [name, value] of Object.entries(securityHeaders)) c.header(name, value);
-    if (!c.res.headers.has("cache-control")) c.header("cache-control", "no-store");
+    const { headers } = c.res;
+    for (const [name, value] of securityHeaders) headers.set(name, value);
+    if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
   };
 }
 

@@ -217,7 +217,7 @@ const exitFields = {
 export const execAnswerSchema = z
   .strictObject({
     operationId: z.string(),
-    stdout: z.string().meta({ description: "At most 1 MiB; stream the command to get more." }),
+    stdout: z.string().meta({ description: "At most the first 1 MiB; stream the command to get all." }),
     stderr: z.string(),
     omittedBytes: z.int().meta({ description: "Output beyond what is shown here." }),
     ...exitFields,

@@ -602,6 +602,19 @@ describe("who may call", () => {
     expect(answer).toContain("rebound.attacker.example");
   });
 
+  test("a page that is allowed may call, and reads the headers that it needs", async () => {
+    const origin = "https://console.example";
+    await using opened = await startApiServer(script, { allowedOrigins: [origin] });
+    const preflight = await ask(opened.url, "/v1/sessions", {
+      method: "OPTIONS",
+      headers: { origin, "access-control-request-method": "POST" },
+    });
+    expect(preflight.status).toBe(204);
+    const answer = await ask(opened.url, "/v1/agents", { headers: { origin } });
+    expect(answer.headers.get("access-control-allow-origin")).toBe(origin);
+    expect(answer.headers.get("access-control-expose-headers")).toContain("Session-Id");
+  });
+
   test("without tokens it does not listen to others", async () => {
     const app = createApp({ sessions: api.runtime.sessions, agents: api.runtime.agents });
     await expect(serve(app, { host: "0.0.0.0", port: 0 })).rejects.toMatchObject({

@@ -16,7 +16,7 @@ import {
 import { sseEvent, sseResponse, untilAborted } from "../sse.ts";
 import { sessionParams } from "./sessions.ts";
 
-/** What a JSON answer holds of a command's output, in bytes, both streams together. */
+/** What a JSON answer holds of each output of a command, in bytes. */
 const OUTPUT_BYTES = 1024 * 1024;
 
 export function execRoutes(deps: HttpDeps): readonly Route[] {
@@ -110,28 +110,35 @@ async function* commandEvents(execution: Execution, signal: AbortSignal): AsyncG
 
 async function answerCommand(execution: Execution, c: Call, killOnDisconnect: boolean): Promise<Response> {
   const signal = AbortSignal.any([c.req.raw.signal, closingSignal(c)]);
-  const kept = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
-  let room = OUTPUT_BYTES;
-  let omittedBytes = 0;
+  const kept = { stdout: keepFirst(OUTPUT_BYTES), stderr: keepFirst(OUTPUT_BYTES) };
   try {
-    for await (const { stream, bytes } of untilAborted(execution.output, signal)) {
-      const piece = bytes.subarray(0, room);
-      if (piece.length > 0) kept[stream].push(piece);
-      room -= piece.length;
-      omittedBytes += bytes.length - piece.length;
-    }
+    for await (const { stream, bytes } of untilAborted(execution.output, signal)) kept[stream].add(bytes);
     if (signal.aborted) throw hungUp(execution.operationId);
     const answer: ExecAnswer = {
       operationId: execution.operationId,
-      stdout: Buffer.concat(kept.stdout).toString(),
-      stderr: Buffer.concat(kept.stderr).toString(),
-      omittedBytes,
+      stdout: kept.stdout.text(),
+      stderr: kept.stderr.text(),
+      omittedBytes: kept.stdout.omitted() + kept.stderr.omitted(),
       ...exitOf(await execution.result),
     };
     return c.json(answer);
   } finally {
     await leave(execution, killOnDisconnect && signal.aborted);
   }
+}
+
+/** Keeps the first bytes of an output and counts the rest. */
+function keepFirst(limit: number): { add(bytes: Uint8Array): void; text(): string; omitted(): number } {
+  const pieces: Uint8Array[] = [];
+  let total = 0;
+  return {
+    add(bytes) {
+      if (total < limit) pieces.push(bytes.subarray(0, limit - total));
+      total += bytes.length;
+    },
+    text: () => Buffer.concat(pieces).toString(),
+    omitted: () => Math.max(0, total - limit),
+  };
 }
 
 /** The reader is done with it; a command that still runs goes on unread, unless the caller wanted it to end with them. */

@@ -51,7 +51,8 @@ export function fileRoutes({ sessions, uploadDir }: HttpDeps): readonly Route[] 
       path: "/v1/sessions/{sessionId}/files/{path}",
       operationId: "writeFile",
       summary: "Write a file of the workspace: the body's bytes, up to 100 MiB",
-      description: "The file is touched only when the whole body has arrived. Missing directories are made.",
+      description:
+        "The file is touched only when the whole body has arrived. Missing directories are made. A file of up to 8 MiB is replaced whole or not at all; a larger one is written in pieces, so that a crash of the server may leave a part.",
       params: fileParams,
       rawBody: true,
       responses: {

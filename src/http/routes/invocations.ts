@@ -69,14 +69,19 @@ async function openSession(
       hint: `Leave out "agent", or use another session.`,
     });
   }
-  // A named session is keyed by its name, so that two first calls at once find the same one.
-  const createKey = id === undefined ? idempotencyKey : `invocation:${id}`;
+  const createKey = createKeyOf(id, idempotencyKey);
   const { session } = await sessions.create({
     agent: agentName ?? onlyAgent(agents),
     ...(id === undefined ? {} : { id }),
     ...(createKey === undefined ? {} : { idempotencyKey: createKey }),
   });
   return session;
+}
+
+/** A named session is keyed by its name, so that two first calls at once find the same one. */
+function createKeyOf(id: string | undefined, idempotencyKey: string | undefined): string | undefined {
+  if (id !== undefined) return `invocation-session:${id}`;
+  return idempotencyKey === undefined ? undefined : `invocation-key:${idempotencyKey}`;
 }
 
 async function find<T>(get: () => Promise<T>): Promise<T | undefined> {
