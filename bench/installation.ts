@@ -55,7 +55,12 @@ function timeHelp(program: string): number {
 }
 
 async function npm(cwd: string, ...args: readonly string[]): Promise<string> {
-  return (await execute("npm", args, { cwd, maxBuffer: 64 * 1024 * 1024 })).stdout;
+  try {
+    return (await execute("npm", args, { cwd, maxBuffer: 64 * 1024 * 1024 })).stdout;
+  } catch (error) {
+    const said = error instanceof Error && "stdout" in error ? String(error.stdout).trim() : String(error);
+    throw new Error(`npm ${args.join(" ")}: ${said.slice(-1_000)}`, { cause: error });
+  }
 }
 
 /** npm 12 answers with an object by package, older ones with a list. */
