@@ -1,5 +1,5 @@
 import { createServer } from "node:http";
-import { cpuMs } from "./measure.ts";
+import { cpuMs, WARM_UP } from "./measure.ts";
 
 /**
  * The least that the work costs: `fetch` and a parser for Anthropic's events, written by hand, without durability, limits
@@ -33,7 +33,7 @@ const [first = 0, second = 0, third = 0] = numbers.map(Number);
 
 switch (mode) {
   case "turns": {
-    for (let i = 0; i < 3; i++) await toolLoop("turns-50");
+    for (let i = 0; i < WARM_UP; i++) await toolLoop("turns-50");
     const since = process.cpuUsage();
     const turns = await toolLoop(`turns-${first}`);
     console.log(JSON.stringify({ cpuMsPerTurn: cpuMs(since) / turns }));

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { createApp } from "../src/http/app.ts";
 import { serve } from "../src/http/server.ts";
 import { type AgentDefinition, defineTool, openRuntime, type Runtime } from "../src/index.ts";
-import { cpuMs, median } from "./measure.ts";
+import { cpuMs, median, WARM_UP } from "./measure.ts";
 
 /**
  * What is measured: Holdfast as a program uses it, with its durable log, in a process of its own.
@@ -57,7 +57,7 @@ process.exit();
 
 /** CPU per model call of one long tool loop, after the process has warmed up with others. */
 async function measureTurns(runtime: Runtime): Promise<object> {
-  for (let i = 0; i < 3; i++) await converse(runtime, "turns-50");
+  for (let i = 0; i < WARM_UP; i++) await converse(runtime, "turns-50");
   const since = process.cpuUsage();
   await converse(runtime, `turns-${first}`);
   return { cpuMsPerTurn: cpuMs(since) / first };

@@ -89,6 +89,9 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
+/** Loops of 50 turns before one is measured: what is asked about is a process that serves, not one that has just started. */
+export const WARM_UP = 20;
+
 /** CPU of this process, user and system, since `since`, in milliseconds. */
 export function cpuMs(since?: NodeJS.CpuUsage): number {
   const { user, system } = process.cpuUsage(since);

@@ -53,7 +53,7 @@ const variables = [
 ] as const;
 
 /** @throws AppError `invalid_config` that names every wrong setting at once. */
-export function readConfig(overrides: ConfigOverrides = {}, env: Environment = process.env): Config {
+export function readConfig(overrides: ConfigOverrides = {}, env: Environment = { ...process.env }): Config {
   const problems: string[] = [];
   const dataDir = overrides.dataDir ?? settingOf(env, "HOLDFAST_DATA_DIR");
   const host = readHost(overrides.host ?? settingOf(env, "HOLDFAST_HOST"), problems);

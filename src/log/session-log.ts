@@ -76,6 +76,7 @@ export interface SessionRecord {
   readonly headId: string | null;
   readonly headSeq: number;
   readonly createdAt: number;
+  /** When it last got a message, or a run began or ended. */
   readonly updatedAt: number;
   readonly turns: number;
   readonly usage: Usage;

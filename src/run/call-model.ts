@@ -23,7 +23,7 @@ export async function callModel(
 ): Promise<void> {
   const { clock } = ports;
   const { id: runId, model } = currentRun(writer);
-  const cancel = AbortSignal.any([control.stopSignal(), control.abandoned]);
+  const cancel = control.cancelSignal();
   if (!(await waitBeforeRetry(step.delayMs, ports, cancel))) return;
 
   // The request goes out while this is being written: a model call is not an effect that must not happen twice, and its

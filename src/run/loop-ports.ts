@@ -19,8 +19,10 @@ export interface LoopPorts {
 
 /** How the world reaches into a loop that is under way. */
 export interface LoopControl {
-  /** Aborted by a stop that concerns the step under way; a new one for each step. */
+  /** Aborted by a stop that concerns the step that begins now. */
   readonly stopSignal: () => AbortSignal;
+  /** Aborted by such a stop, and when the session is abandoned. */
+  readonly cancelSignal: () => AbortSignal;
   /** Aborted when this process may not go on with the session: it shuts down, or it lost the lease. Nothing is written then. */
   readonly abandoned: AbortSignal;
   /** True when the loop should end at the next boundary between steps. */

@@ -7,7 +7,7 @@ import type { Lease } from "./queue.ts";
 
 /**
  * The one writer of a session while its lease is held: stamps facts, advances the state at once, and lets the store make
- * them durable behind it. Facts of one tick become one commit.
+ * them durable behind it. Facts that follow from each other without waiting become one append.
  *
  * Nothing outside may act on a fact before `durable()` has resolved; the loop waits for it before every effect.
  */
@@ -40,22 +40,34 @@ function createSessionWriter(
 ): SessionWriter & { readonly state: Draft } {
   const lost = new AbortController();
   let written: Promise<void> = Promise.resolve();
+  let batch: Entry[] = [];
+
+  function store(head: string | null): Promise<void> {
+    const entries = batch;
+    batch = [];
+    return log.append(lease.sessionId, { head, epoch: lease.epoch }, entries, statusOf(state));
+  }
+
+  function storeSoon(): void {
+    const head = state.headId;
+    // Runs when the promises that are settled now have had their turn: what the loop decides next belongs to the same append.
+    const stored = new Promise<void>((resolve) => process.nextTick(resolve)).then(() => store(head));
+    written = Promise.all([written, stored]).then(() => {});
+    // `durable()` is where the failure is dealt with; this only stops work that is under way.
+    written.catch((error: unknown) => lost.abort(error));
+  }
 
   return {
     lease,
     state,
     lost: lost.signal,
     append(...facts) {
-      const fence = { head: state.headId, epoch: lease.epoch };
-      const entries = facts.map((fact) => {
+      if (batch.length === 0) storeSoon();
+      for (const fact of facts) {
         const entry = stamp(fact, lease.sessionId, state, clock.now());
         advance(state, entry);
-        return entry;
-      });
-      const stored = log.append(lease.sessionId, fence, entries, statusOf(state));
-      written = Promise.all([written, stored]).then(() => {});
-      // `durable()` is where the failure is dealt with; this only stops work that is under way.
-      written.catch((error: unknown) => lost.abort(error));
+        batch.push(entry);
+      }
     },
     durable: () => written,
   };

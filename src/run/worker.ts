@@ -6,7 +6,7 @@ import type { SessionLog } from "../log/session-log.ts";
 import type { Delta } from "./events.ts";
 import { createInbox } from "./inbox.ts";
 import { runLoop } from "./loop.ts";
-import type { LoopPorts } from "./loop-ports.ts";
+import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import type { Lease, RunQueue } from "./queue.ts";
 import { openSessionWriter, type SessionWriter } from "./session-writer.ts";
 
@@ -114,8 +114,8 @@ export function createWorker(options: WorkerOptions): Worker {
     const writer = await openSessionWriter(log, lease, ports.clock, known.take(sessionId));
     const agent = agents.get(writer.state.agent ?? "");
     const inbox = createInbox(log, writer);
-    const stops = createStops(writer);
     const abandoned = AbortSignal.any([entry.abandon.signal, writer.lost]);
+    const stops = createStops(writer, abandoned);
     const takeInbox = async () => {
       entry.woken = false;
       if (await inbox.take()) stops.stop();
@@ -132,7 +132,8 @@ export function createWorker(options: WorkerOptions): Worker {
     await takeInbox();
     const sessionPorts = { ...ports, emit: (delta: Delta) => options.emit(sessionId, delta) };
     const control = {
-      stopSignal: stops.signal,
+      stopSignal: stops.stopSignal,
+      cancelSignal: stops.cancelSignal,
       abandoned,
       draining: () => closing.signal.aborted,
     };
@@ -193,16 +194,32 @@ function abandonAll(active: ReadonlyMap<string, Active>): void {
   for (const entry of active.values()) entry.abandon.abort();
 }
 
-/** One signal for each stretch of work between two stops. */
-function createStops(writer: SessionWriter): { signal(): AbortSignal; stop(): void } {
-  let current = new AbortController();
+/** Signals for the stretch of work between two stops. Made once for each stretch, since composing signals is not cheap. */
+function createStops(
+  writer: SessionWriter,
+  abandoned: AbortSignal,
+): Pick<LoopControl, "stopSignal" | "cancelSignal"> & { stop(): void } {
+  let stopping = new AbortController();
+  let cancel = AbortSignal.any([stopping.signal, abandoned]);
+
+  function refresh(): void {
+    const { run } = writer.state;
+    if (stopping.signal.aborted && run !== null && !run.stopRequested) {
+      stopping = new AbortController();
+      cancel = AbortSignal.any([stopping.signal, abandoned]);
+    }
+    if (run?.stopRequested) stopping.abort();
+  }
+
   return {
-    signal() {
-      const { run } = writer.state;
-      if (current.signal.aborted && run !== null && !run.stopRequested) current = new AbortController();
-      if (run?.stopRequested) current.abort();
-      return current.signal;
+    stopSignal() {
+      refresh();
+      return stopping.signal;
     },
-    stop: () => current.abort(),
+    cancelSignal() {
+      refresh();
+      return cancel;
+    },
+    stop: () => stopping.abort(),
   };
 }

@@ -59,6 +59,19 @@ export function appendEntries(
   }
 }
 
+/** When a session got a message, or a run of it began or ended; in between the time stands still, which spares its index. */
+const TOUCH = "updated_at = max(updated_at, ?13),";
+
+const ADVANCE = (touch: string) => `UPDATE session SET ${touch}
+    head_id = ?1, head_seq = ?2, status = coalesce(?3, status), last_run_end = coalesce(?4, last_run_end),
+    turns = turns + ?5, usage_input = usage_input + ?6, usage_cache_read = usage_cache_read + ?7,
+    usage_cache_write = usage_cache_write + ?8, usage_output = usage_output + ?9,
+    usage_reasoning = usage_reasoning + ?10, cost_usd = cost_usd + ?11, unpriced_calls = unpriced_calls + ?12
+  WHERE id = ?14 AND owner = ?15 AND epoch = ?16 AND head_id IS ?17 AND head_seq = ?18
+  RETURNING key, status`;
+
+const advances = { touching: ADVANCE(TOUCH), plain: ADVANCE("") };
+
 /** The fence and the summary in one statement. Undefined when the fence does not hold. */
 function advanceSession(
   { database, nodes }: Parts,
@@ -67,20 +80,13 @@ function advanceSession(
   { entries, patch }: { readonly entries: readonly Entry[]; readonly patch: SessionPatch },
 ): { readonly key: number; readonly status: SessionStatus } | undefined {
   const last = entries.at(-1);
+  const touches = patch.status !== undefined || patch.consumed.length > 0;
   return database.get(
-    `UPDATE session SET
-       head_id = ?, head_seq = ?, status = coalesce(?, status), last_run_end = coalesce(?, last_run_end),
-       updated_at = max(updated_at, ?), turns = turns + ?,
-       usage_input = usage_input + ?, usage_cache_read = usage_cache_read + ?,
-       usage_cache_write = usage_cache_write + ?, usage_output = usage_output + ?,
-       usage_reasoning = usage_reasoning + ?, cost_usd = cost_usd + ?, unpriced_calls = unpriced_calls + ?
-     WHERE id = ? AND owner = ? AND epoch = ? AND head_id IS ? AND head_seq = ?
-     RETURNING key, status`,
+    touches ? advances.touching : advances.plain,
     last?.id ?? null,
     last?.seq ?? 0,
     patch.status ?? null,
     patch.lastRunEnd ?? null,
-    patch.updatedAt,
     patch.turns,
     patch.usage.input,
     patch.usage.cacheRead,
@@ -89,6 +95,7 @@ function advanceSession(
     patch.usage.reasoning,
     patch.costUsd,
     patch.unpricedCalls,
+    patch.updatedAt,
     sessionId,
     nodes.nodeId,
     fence.epoch,

@@ -60,6 +60,7 @@ function connect(path: string): SqliteConnection {
       PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
       PRAGMA synchronous = FULL;
       PRAGMA foreign_keys = ON;
+      PRAGMA wal_autocheckpoint = 4000;
       PRAGMA journal_size_limit = 67108864;
     `);
     return connection;
