@@ -18,9 +18,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "journal.h"
 #include "linux.h"
 #include "own.h"
@@ -138,16 +138,6 @@ static struct descriptors prepare(void) {
 
 /* ---- bubblewrap ---- */
 
-static void join_cgroups(const struct options *o) {
-  for (size_t i = 0; i < o->cgroup_count; i++) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/cgroup.procs", o->cgroups[i]);
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, "0", 1) != 1) die("cannot join %s", o->cgroups[i]);
-    close(fd);
-  }
-}
-
 /* In a mount namespace of its own, so that nothing of it is seen outside. */
 static void stage_mounts(struct options *o) {
   if (o->mount_count == 0) return;
@@ -189,7 +179,8 @@ static void place(int fd, int at) {
 }
 
 static _Noreturn void become_bwrap(struct options *o, const struct descriptors *d, pid_t parent) {
-  join_cgroups(o);
+  for (size_t i = 0; i < o->cgroup_count; i++)
+    if (cgroup_join(o->cgroups[i]) != 0) die("cannot join %s", o->cgroups[i]);
   stage_mounts(o);
   give_up_root(o);
   /* Changing the user clears it, so it comes after; the parent may have gone meanwhile. */
@@ -212,31 +203,6 @@ static _Noreturn void become_bwrap(struct options *o, const struct descriptors *
 }
 
 /* ---- afterwards ---- */
-
-static void pause_ms(long ms) {
-  struct timespec time = {0, ms * 1000000};
-  nanosleep(&time, NULL);
-}
-
-static void kill_members(const char *cgroup) {
-  char path[4096];
-  snprintf(path, sizeof path, "%s/cgroup.procs", cgroup);
-  FILE *members = fopen(path, "re");
-  if (members == NULL) return;
-  int pid;
-  while (fscanf(members, "%d", &pid) == 1)
-    if (pid > 1) kill(pid, SIGKILL);
-  fclose(members);
-}
-
-/* A group can be removed when its last process is gone, which may be a moment after its death. */
-static void remove_cgroups(const struct options *o) {
-  for (size_t i = 0; i < o->cgroup_count; i++)
-    for (int attempt = 0; attempt < 500 && rmdir(o->cgroups[i]) != 0 && errno == EBUSY; attempt++) {
-      kill_members(o->cgroups[i]);
-      pause_ms(attempt < 20 ? 1 : 10);
-    }
-}
 
 static void wait_for(pid_t bwrap) {
   sigset_t signals;
@@ -279,7 +245,7 @@ static _Noreturn void supervise(struct options *o, int ready) {
   if (write(ready, "", 1) == 1) close(ready);
   if (bwrap > 0) wait_for(bwrap);
   /* The pid file goes last but for the lock: while something is left, this process can be found. */
-  remove_cgroups(o);
+  for (size_t i = 0; i < o->cgroup_count; i++) cgroup_remove(o->cgroups[i]);
   unlink(SOCKET_NAME);
   unlink(PID_NAME);
   exit(0);

@@ -7,20 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "journal.h"
-#include "linux.h"
-#include "server.h"
 #include "sweep.h"
 
-#define SHELL "/bin/bash"
-#define OPEN_FILES 4096
-#define PENDING_SIGNALS 1024
 #define SWEEP_INTERVAL_MS 2
 /* A keeper that does not end although nothing is below it was stopped by somebody: then it goes too. */
 #define KEEPER_GRACE_MS 200
@@ -53,76 +45,6 @@ int operation_running_count(void) {
 }
 
 /* ---- starting ---- */
-
-static void set_limit(int resource, uint64_t value) {
-  struct rlimit current, wanted = {value, value};
-  if (getrlimit(resource, &current) != 0) return;
-  if (wanted.rlim_max > current.rlim_max) wanted.rlim_cur = wanted.rlim_max = current.rlim_max;
-  setrlimit(resource, &wanted);
-}
-
-static void set_limits(const struct limits *limits) {
-  set_limit(RLIMIT_NPROC, limits->processes);
-  set_limit(RLIMIT_DATA, limits->memory_bytes);
-  set_limit(RLIMIT_FSIZE, limits->file_size_bytes);
-  set_limit(RLIMIT_NOFILE, OPEN_FILES);
-  set_limit(RLIMIT_SIGPENDING, PENDING_SIGNALS);
-  set_limit(RLIMIT_CORE, 0);
-}
-
-/* When memory runs out, a command is to go and not the agent, with which the whole sandbox would end. */
-static void offer_to_oom_killer(void) {
-  prctl(PR_SET_DUMPABLE, 1);
-  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  if (write(fd, "700", 3) != 3) { /* then it stays as it is */
-  }
-  close(fd);
-}
-
-static void reset_signals(void) {
-  sigset_t none;
-  sigemptyset(&none);
-  for (int signal = 1; signal < 65; signal++) {
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    sigaction(signal, &action, NULL);
-  }
-  sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-static _Noreturn void become_command(struct command *command, int cwd_fd, const int pipes[3][2], const struct limits *limits) {
-  int input = command->stdin_fd >= 0 ? command->stdin_fd : open("/dev/null", O_RDONLY);
-  if (fchdir(cwd_fd) != 0 || dup2(input, 0) < 0 || dup2(pipes[0][1], 1) < 0 || dup2(pipes[1][1], 2) < 0) _exit(126);
-  setsid();
-  reset_signals();
-  offer_to_oom_killer();
-  close_from(3);
-  set_limits(limits);
-  umask(022);
-  char *arguments[] = {"bash", "-c", command->script, NULL};
-  execve(SHELL, arguments, command->environment);
-  const char *reason = errno == E2BIG ? "the command is too long\n" : "cannot start " SHELL "\n";
-  if (write(2, reason, strlen(reason)) < 0) _exit(126);
-  _exit(127);
-}
-
-/* Adopts orphans until there are none. Does nothing else, so that a command that stops or kills it gains nothing. */
-static _Noreturn void become_keeper(struct command *command, int cwd_fd, const int pipes[3][2], const struct limits *limits) {
-  prctl(PR_SET_CHILD_SUBREAPER, 1);
-  pid_t child = fork();
-  if (child == 0) become_command(command, cwd_fd, pipes, limits);
-  int status = 127 << 8, status_fd = pipes[2][1];
-  if (child < 0 && write(status_fd, &status, sizeof status) < 0) _exit(1);
-  dup2(status_fd, 3);
-  for (int fd = 0; fd < 3; fd++) close(fd);
-  close_from(4);
-  for (;;) {
-    pid_t ended = waitpid(-1, &status, 0);
-    if (ended < 0 && errno == EINTR) continue;
-    if (ended < 0) _exit(0);
-    if (ended == child && write(3, &status, sizeof status) < 0) _exit(1);
-  }
-}
 
 static bool open_pipes(int pipes[3][2]) {
   for (int i = 0; i < 3; i++) {
@@ -173,131 +95,12 @@ struct operation *operation_start(struct command *command, int cwd_fd, const str
   return op;
 }
 
-/* ---- watching ---- */
-
-static struct watcher *add_watcher(struct operation *op, struct connection *connection, uint32_t id) {
-  struct watcher *w = must_alloc(sizeof *w);
-  *w = (struct watcher){.next = op->watchers, .connection = connection, .id = id, .credit = INITIAL_CREDIT};
-  op->watchers = w;
-  return w;
-}
-
-void operation_watch(struct operation *op, struct connection *connection, uint32_t id) {
-  add_watcher(op, connection, id)->wants_output = true;
-  frame_put(connection_out(connection), ANSWER_STARTED, id, NULL, 0);
-  operation_pump(op);
-}
-
-void operation_kill(struct operation *op, struct connection *connection, uint32_t id, uint64_t now) {
-  if (op->state != OPERATION_RUNNING) {
-    frame_put(connection_out(connection), ANSWER_DONE, id, NULL, 0);
-    return;
-  }
-  add_watcher(op, connection, id);
-  if (op->ending_since > 0) return;
-  op->ending_since = now;
-  op->exit.flags |= EXIT_KILLED;
-}
-
-static struct watcher *find_watcher(struct connection *connection, uint32_t id, struct operation **found) {
-  for (struct operation *op = operations; op != NULL; op = op->next)
-    for (struct watcher *w = op->watchers; w != NULL; w = w->next)
-      if (w->connection == connection && w->id == id) {
-        *found = op;
-        return w;
-      }
-  return NULL;
-}
-
-void operation_credit(struct connection *connection, uint32_t id, uint32_t bytes) {
-  struct operation *op;
-  struct watcher *w = find_watcher(connection, id, &op);
-  if (w == NULL) return;
-  w->credit = bytes > INITIAL_CREDIT - w->credit ? INITIAL_CREDIT : w->credit + bytes;
-  operation_pump(op);
-}
-
-void operation_detach(struct connection *connection, uint32_t id) {
-  struct operation *op;
-  struct watcher *w = find_watcher(connection, id, &op);
-  if (w == NULL) return;
-  w->detached = true;
-  operation_pump(op);
-}
-
-void operation_forget_connection(struct connection *connection) {
-  for (struct operation *op = operations; op != NULL; op = op->next) {
-    for (struct watcher **link = &op->watchers; *link != NULL;) {
-      struct watcher *w = *link;
-      if (w->connection != connection) {
-        link = &w->next;
-        continue;
-      }
-      *link = w->next;
-      free(w);
-    }
-  }
-}
-
-static void send_output(struct operation *op, struct watcher *w) {
-  struct buffer *out = connection_out(w->connection);
-  while (w->credit > 0 && buffer_length(out) < CONNECTION_OUT_HIGH) {
-    const struct chunk *c = output_at(&op->output, &w->position, &w->dropped);
-    if (c == NULL) return;
-    size_t from = (size_t)(w->position - c->offset);
-    size_t length = c->length - from;
-    if (length > w->credit) length = w->credit;
-    frame_put(out, c->stream, w->id, c->bytes + from, length);
-    w->position += length;
-    w->credit -= (uint32_t)length;
-  }
-}
-
-static void send_exit(struct operation *op, struct watcher *w) {
-  struct buffer *out = connection_out(w->connection);
-  if (!w->wants_output) {
-    frame_put(out, ANSWER_DONE, w->id, NULL, 0);
-    return;
-  }
-  size_t begun = frame_begin(out, ANSWER_EXIT, w->id);
-  put_u32(out, (uint32_t)op->exit.code);
-  put_u32(out, op->exit.signal);
-  put_u8(out, op->state == OPERATION_LOST ? EXIT_LOST : op->exit.flags);
-  put_u64(out, op->exit.duration_ms);
-  put_u64(out, w->dropped);
-  frame_end(out, begun);
-}
-
-void operation_pump(struct operation *op) {
-  for (struct watcher **link = &op->watchers; *link != NULL;) {
-    struct watcher *w = *link;
-    bool reads = w->wants_output && !w->detached;
-    if (reads) send_output(op, w);
-    bool has_all = !reads || output_at(&op->output, &w->position, &w->dropped) == NULL;
-    if (op->state == OPERATION_RUNNING || !has_all) {
-      link = &w->next;
-      continue;
-    }
-    send_exit(op, w);
-    *link = w->next;
-    free(w);
-  }
-}
-
 /* ---- running ---- */
-
-/* The oldest byte that a connected reader has not been sent yet. */
-static uint64_t oldest_needed(const struct operation *op) {
-  uint64_t oldest = UINT64_MAX;
-  for (const struct watcher *w = op->watchers; w != NULL; w = w->next)
-    if (w->wants_output && !w->detached && w->position < oldest) oldest = w->position;
-  return oldest;
-}
 
 int operation_poll(const struct operation *op, struct pollfd *fds) {
   if (op->state != OPERATION_RUNNING) return 0;
   int count = 0;
-  bool has_room = output_has_room(&op->output, oldest_needed(op));
+  bool has_room = output_has_room(&op->output, operation_oldest_needed(op));
   if (has_room && op->stdout_fd >= 0) fds[count++] = (struct pollfd){op->stdout_fd, POLLIN, 0};
   if (has_room && op->stderr_fd >= 0) fds[count++] = (struct pollfd){op->stderr_fd, POLLIN, 0};
   if (op->status_fd >= 0) fds[count++] = (struct pollfd){op->status_fd, POLLIN, 0};
@@ -318,7 +121,7 @@ static void read_output(struct operation *op, int *fd, uint8_t stream) {
     return;
   }
   if (op->last_bytes != UINT64_MAX) op->last_bytes -= (uint64_t)length < op->last_bytes ? (uint64_t)length : op->last_bytes;
-  output_append(&op->output, stream, bytes, (size_t)length, oldest_needed(op));
+  output_append(&op->output, stream, bytes, (size_t)length, operation_oldest_needed(op));
 }
 
 static void read_status(struct operation *op, uint64_t now) {

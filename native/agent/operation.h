@@ -13,6 +13,7 @@
 
 #include "frame.h"
 #include "output.h"
+#include "spawn.h"
 
 struct connection;
 
@@ -56,17 +57,6 @@ struct operation {
   uint64_t last_bytes;   /* what the pipes held when the keeper had gone; UINT64_MAX before */
 };
 
-struct command {
-  char *operation_id, *script, *cwd;
-  char **environment; /* NULL at its end */
-  uint32_t timeout_ms;
-  int stdin_fd; /* -1: nothing to read */
-};
-
-struct limits {
-  uint64_t processes, memory_bytes, file_size_bytes;
-};
-
 extern struct operation *operations;
 
 struct operation *operation_find(const char *id);
@@ -81,8 +71,10 @@ void operation_credit(struct connection *connection, uint32_t id, uint32_t bytes
 void operation_detach(struct connection *connection, uint32_t id);
 void operation_forget_connection(struct connection *connection);
 
-/* Sends what watchers have credit for. False when nothing moved. */
+/* Sends what watchers have credit for, and the end when they have everything. */
 void operation_pump(struct operation *op);
+/* The oldest byte that a connected reader has not been sent yet; UINT64_MAX when nobody reads. */
+uint64_t operation_oldest_needed(const struct operation *op);
 
 /* The descriptors to wait for (at most three), and what to do when they are ready. */
 int operation_poll(const struct operation *op, struct pollfd *fds);
