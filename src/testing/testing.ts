@@ -6,4 +6,5 @@ export {
   type ScriptedModelOptions,
 } from "../models/scripted/scripted.ts";
 export { createFakeClock, type FakeClock } from "./fake-clock.ts";
+export { type SandboxCase, type SandboxSubject, sandboxContract } from "./sandbox-contract.ts";
 export { type StoreContractCase, type StoreSubject, storeContract } from "./store-contract.ts";
