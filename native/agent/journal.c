@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define COMPACT_ABOVE (16u << 20)
@@ -153,21 +154,28 @@ void journal_open(int fd) {
   if (ftruncate(fd, (off_t)journal_size) == 0) journal = fd;
 }
 
+static void rewrite(const char *path) {
+  int from = open(path, O_RDONLY | O_CLOEXEC);
+  int to = open("journal.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (from < 0 || to < 0) return;
+  load(from);
+  struct buffer b = {0};
+  for (struct operation *op = operations; op != NULL; op = op->next) {
+    put_started(&b, op->id);
+    if (op->state == OPERATION_FINISHED) put_finished(&b, op, false);
+  }
+  if (write_all(to, &b) && fsync(to) == 0 && rename("journal.new", path) == 0) return;
+  unlink("journal.new");
+}
+
 void journal_compact(const char *path) {
   struct stat st;
   if (stat(path, &st) != 0 || st.st_size < (off_t)COMPACT_ABOVE) return;
-  int from = open(path, O_RDONLY | O_CLOEXEC);
-  int to = open("journal.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (from >= 0 && to >= 0) {
-    load(from);
-    struct buffer b = {0};
-    for (struct operation *op = operations; op != NULL; op = op->next) {
-      put_started(&b, op->id);
-      if (op->state == OPERATION_FINISHED) put_finished(&b, op, false);
-    }
-    if (write_all(to, &b) && fsync(to) == 0 && rename("journal.new", path) != 0) unlink("journal.new");
-    buffer_free(&b);
+  /* In a process of its own, which takes the memory with it. */
+  pid_t child = fork();
+  if (child == 0) {
+    rewrite(path);
+    _exit(0);
   }
-  if (from >= 0) close(from);
-  if (to >= 0) close(to);
+  if (child > 0) waitpid(child, NULL, 0);
 }

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cgroup.h"
@@ -31,6 +32,7 @@
 #define MAX_CGROUPS 8
 #define MAX_MOUNTS 8
 #define STAGE "/tmp"
+#define LOOK_EVERY_S 30
 
 struct options {
   const char *directory;
@@ -204,15 +206,18 @@ static _Noreturn void become_bwrap(struct options *o, const struct descriptors *
 
 /* ---- afterwards ---- */
 
+/* When the session's directory was deleted, nobody can find the sandbox any more. */
+static bool is_reachable(void) { return access(SOCKET_NAME, F_OK) == 0 || errno != ENOENT; }
+
 static void wait_for(pid_t bwrap) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGCHLD);
   sigaddset(&signals, SIGTERM);
-  for (;;) {
-    int status, number;
-    if (waitpid(bwrap, &status, WNOHANG) == bwrap) return;
-    if (sigwait(&signals, &number) == 0 && number == SIGTERM) kill(bwrap, SIGKILL);
+  struct timespec until_look = {LOOK_EVERY_S, 0};
+  while (waitpid(bwrap, NULL, WNOHANG) != bwrap) {
+    int number = sigtimedwait(&signals, NULL, &until_look);
+    if (number == SIGTERM || (number < 0 && errno == EAGAIN && !is_reachable())) kill(bwrap, SIGKILL);
   }
 }
 

@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -175,6 +175,25 @@ describe.skipIf(!probe.available)("a sandbox without its runtime", () => {
     await last.destroy();
   });
 
+  test("a journal that became large forgets output, never an operation", async () => {
+    const spec = await host.newSpec();
+    await using before = await host.driver.open(spec);
+    const operations = Array.from({ length: 20 }, () => execSpec("head -c 1100000 /dev/zero; exit 9"));
+    for (const operation of operations) await collect(await before.exec(operation));
+    assert.ok((await stateSize(spec, "journal")) > 16 * 2 ** 20);
+    await before.destroy();
+
+    await using after = await host.driver.open(spec);
+    assert.ok((await stateSize(spec, "journal")) < 10_000);
+    for (const operation of operations) {
+      const found = await after.attach(operation.operationId);
+      assert.ok(found);
+      const { stdout, result } = await collect(found);
+      assert.deepEqual([stdout, result.exitCode, result.droppedBytes], ["", 9, 1_100_000]);
+    }
+    await after.destroy();
+  });
+
   test("a sandbox that nobody needs ends by itself and leaves nothing", async () => {
     const spec = await host.newSpec();
     const driver = processDriver({ registryDir: host.registryDir, idleMs: 1000 });
@@ -196,6 +215,12 @@ async function stateFiles(spec: SandboxSpec): Promise<readonly string[]> {
   const [directory] = await readdir(spec.stateDir);
   assert.ok(directory);
   return (await readdir(join(spec.stateDir, directory))).sort();
+}
+
+async function stateSize(spec: SandboxSpec, name: string): Promise<number> {
+  const [directory] = await readdir(spec.stateDir);
+  assert.ok(directory);
+  return (await stat(join(spec.stateDir, directory, name))).size;
 }
 
 async function killLauncher(spec: SandboxSpec): Promise<void> {

@@ -19,7 +19,8 @@ export type { ProcessDriverOptions } from "./host.ts";
  * - the agent (`native/agent/server.c`), the first process inside: runs commands, keeps their output and exit status under
  *   their operation id, and reads and writes files from inside, where a path can lead nowhere else.
  *
- * A runtime that restarts finds the socket in the session's directory and goes on where the one before it stopped.
+ * A runtime that restarts finds the socket in the session's directory and goes on where the one before it stopped. (A
+ * supervisor must then end the runtime only: with systemd, `KillMode=process`.)
  */
 export function processDriver(options: ProcessDriverOptions = {}): SandboxDriver {
   const host = createHost(options);
