@@ -1,20 +1,29 @@
+import { mkdtempSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { AppError } from "../../lib/errors.ts";
 import { noneDriver } from "../../sandboxes/none/none.ts";
+import { processDriver } from "../../sandboxes/process/process.ts";
 import type { Sandbox, SandboxDriver } from "../../sandboxes/sandbox.ts";
 import { virtualDriver } from "../../sandboxes/virtual/virtual.ts";
 import type { Reconciled, Tool, ToolContext, ToolOutput, ToolResult } from "../tool.ts";
 import { builtinTools } from "./builtin.ts";
 
-const drivers: readonly SandboxDriver[] = [noneDriver(), virtualDriver()];
+const registryDir = mkdtempSync(join(tmpdir(), "holdfast-registry-"));
+const candidates: readonly SandboxDriver[] = [noneDriver(), virtualDriver(), processDriver({ registryDir })];
+const probes = await Promise.all(candidates.map((driver) => driver.probe()));
+/** Those that this machine can run. */
+const drivers = candidates.filter((_driver, i) => probes[i]?.available);
 
-const directories: string[] = [];
+const directories: string[] = [registryDir];
+const sessionOf = (driver: SandboxDriver): string => `ses_tools_${driver.kind}_${process.pid}`;
+
 afterAll(async () => {
-  for (const driver of drivers) await driver[Symbol.asyncDispose]();
-  await Promise.all(directories.map((directory) => rm(directory, { recursive: true })));
+  for (const driver of drivers) await driver.destroy(sessionOf(driver));
+  for (const driver of candidates) await driver[Symbol.asyncDispose]();
+  await Promise.all(directories.map((directory) => rm(directory, { recursive: true, force: true })));
 });
 
 const tools = new Map(builtinTools().map((tool) => [tool.name, tool]));
@@ -40,7 +49,7 @@ describe.each(drivers.map((driver) => ({ kind: driver.kind, driver })))(
     let sandbox: Sandbox;
     let workspace: string;
     let call = 0;
-    const sessionId = `ses_tools_${driver.kind}`;
+    const sessionId = sessionOf(driver);
 
     beforeAll(async () => {
       const home = await mkdtemp(join(tmpdir(), "holdfast-tools-"));
