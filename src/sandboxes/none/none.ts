@@ -9,7 +9,7 @@ import { type HostFiles, hostFiles } from "../host-files.ts";
 import { type InProcessSandbox, inProcessDriver, type Launched } from "../in-process.ts";
 import type { OutputLog } from "../output-log.ts";
 import type { ExecSpec, SandboxCapabilities, SandboxDriver, SandboxProbe, SandboxSpec } from "../sandbox.ts";
-import { killTree } from "./process-tree.ts";
+import { isEmptyGroup, killTree } from "./process-tree.ts";
 
 /**
  * No sandbox: commands run on the host as the user of this process, and can read, change and reach whatever that user
@@ -55,18 +55,22 @@ async function probe(path: string): Promise<SandboxProbe> {
 async function openDirectory(spec: SandboxSpec, path: string): Promise<InProcessSandbox> {
   const root = await realpath(spec.workspace);
   const files = hostFiles({ directory: root, roots: [root, spec.workspace] });
-  const kills: (() => Promise<void>)[] = [];
+  const mark = sha256(spec.sessionId, 32);
+  /** Process groups in which something may have stayed in the background. */
+  const groups = new Set<number>();
   return {
     root,
     files,
     async launch(exec, output) {
-      const command = await startBash(exec, { root, files, path, sessionId: spec.sessionId, output });
-      kills.push(command.killRest);
-      return command.launched;
+      const { launched, group } = await startBash(exec, { root, files, path, mark, output });
+      groups.add(group);
+      launched.ended.then(
+        () => isEmptyGroup(group) && groups.delete(group),
+        () => undefined,
+      );
+      return launched;
     },
-    async close() {
-      for (const kill of kills) await kill();
-    },
+    close: () => killTree([...groups], mark),
   };
 }
 
@@ -74,19 +78,20 @@ interface Surroundings {
   readonly root: string;
   readonly files: HostFiles;
   readonly path: string;
-  readonly sessionId: string;
+  /** In the environment of everything that the session starts. */
+  readonly mark: string;
   readonly output: OutputLog;
 }
 
 interface Started {
   readonly launched: Launched;
-  /** Ends what the command left running in the background. */
-  readonly killRest: () => Promise<void>;
+  /** The process group of the command. */
+  readonly group: number;
 }
 
 async function startBash(spec: ExecSpec, around: Surroundings): Promise<Started> {
   const cwd = spec.cwd === undefined ? around.root : await around.files.hostDirectory(spec.cwd);
-  const mark = sha256(`${around.sessionId} ${spec.operationId}`, 32);
+  const mark = `${around.mark}.${sha256(spec.operationId, 32)}`;
   const child = spawn("bash", ["-c", spec.command], {
     cwd,
     // A process group of its own, so that it can be killed as one.
@@ -109,16 +114,15 @@ async function startBash(spec: ExecSpec, around: Surroundings): Promise<Started>
   }
   // A command that does not read its input closes it; that is its right.
   child.stdin?.on("error", () => undefined).end(spec.stdin);
-  const kill = () => killTree(pid, mark);
   return {
+    group: pid,
     launched: {
       ended,
       async kill() {
-        await kill();
+        await killTree([pid], mark);
         await ended;
       },
     },
-    killRest: kill,
   };
 }
 

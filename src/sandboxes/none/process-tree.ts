@@ -3,32 +3,35 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { systemErrorCode } from "../../lib/errors.ts";
 
 /**
- * Kills a process group and, on Linux, whatever else carries `mark` in its environment: daemons that left the group with
+ * Kills process groups and, on Linux, whatever else carries `mark` in its environment: daemons that left their group with
  * `setsid` inherit the environment. A process that also cleared its environment is not found; without a sandbox
  * there is nothing to hold it by.
  */
-export async function killTree(group: number, mark: string): Promise<void> {
-  killGroup(group);
+export async function killTree(groups: readonly number[], mark: string): Promise<void> {
+  for (const group of groups) send("SIGKILL", -group);
   // A process can fork between being seen and being killed, so look again until nothing is found.
   for (let pass = 0; pass < 50; pass++) {
     const pids = await markedProcesses(mark);
     if (pids.length === 0) return;
-    for (const pid of pids) signal(pid);
+    for (const pid of pids) send("SIGKILL", pid);
     await sleep(5);
   }
 }
 
-function killGroup(group: number): void {
-  signal(-group);
+/** Whether nothing of a process group is left; its number may then be given to another one. */
+export function isEmptyGroup(group: number): boolean {
+  return !send(0, -group);
 }
 
-function signal(pid: number): void {
+/** Whether there was anybody to send it to. */
+function send(signal: "SIGKILL" | 0, pid: number): boolean {
   try {
-    process.kill(pid, "SIGKILL");
+    return process.kill(pid, signal);
   } catch (error) {
     // ESRCH: gone already. EPERM: macOS says so for a group of zombies.
     const code = systemErrorCode(error);
-    if (code !== "ESRCH" && code !== "EPERM") throw error;
+    if (code === "ESRCH" || code === "EPERM") return false;
+    throw error;
   }
 }
 

@@ -130,13 +130,13 @@ describe.each(drivers.map((driver) => ({ kind: driver.kind, driver })))(
         expect(shown).toContainEqual({ type: "output", stream: "stdout", text: "live\n" });
       });
 
-      test("is ended by its time limit", async () => {
+      test.concurrent("is ended by its time limit", async () => {
         const result = await run("shell", { command: "sleep 30", timeoutSeconds: 1 });
         expect(result.timedOut).toBe(true);
         expect(result.content).toMatch(/timed out after 1\.\d s/);
       });
 
-      test("is ended by a stop", async () => {
+      test.concurrent("is ended by a stop", async () => {
         const stop = new AbortController();
         setTimeout(() => stop.abort(), 200);
         const result = await run("shell", { command: "sleep 30" }, { signal: stop.signal });
@@ -144,7 +144,7 @@ describe.each(drivers.map((driver) => ({ kind: driver.kind, driver })))(
         expect(result.content).toMatch(/stopped after/);
       });
 
-      test("is left alone when the node has lost the session", async () => {
+      test.concurrent("is left alone when the node has lost the session", async () => {
         const lost = new AbortController();
         const operationId = `op_fenced_${driver.kind}`;
         setTimeout(() => lost.abort(new AppError("fenced", "another node owns the session")), 200);
