@@ -7,7 +7,7 @@ export interface SandboxLayout {
   readonly workspace: string;
   /** Directory that becomes /etc. */
   readonly etc: string;
-  /** Those of `HIDDEN_PROC` that this kernel has. */
+  /** Those of `HIDDEN_PROC` that this kernel has and shows to everybody. */
   readonly hiddenProc: readonly string[];
   readonly limits: SandboxLimits;
   readonly idleSeconds: number;

@@ -1,4 +1,4 @@
-import { access, constants, mkdir } from "node:fs/promises";
+import { access, constants, mkdir, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { AppError } from "../../lib/errors.ts";
@@ -6,7 +6,7 @@ import type { SandboxCapabilities } from "../sandbox.ts";
 import { buildAgent } from "./agent-binary.ts";
 import { HIDDEN_PROC } from "./arguments.ts";
 import { type CgroupSupport, detectCgroups } from "./cgroups.ts";
-import { isThere, syntheticEtc } from "./etc.ts";
+import { syntheticEtc } from "./etc.ts";
 import { openRegistry, type Registry, type UidPool } from "./registry.ts";
 
 export interface ProcessDriverOptions {
@@ -56,7 +56,7 @@ export function createHost(options: ProcessDriverOptions): Host {
     }),
     bwrap: once(findBwrap),
     cgroups,
-    hiddenProc: once(() => filterAsync(HIDDEN_PROC, isThere)),
+    hiddenProc: once(() => filterAsync(HIDDEN_PROC, isOpenToAll)),
     capabilities: once(async () => toCapabilities(await cgroups())),
   };
 }
@@ -86,6 +86,13 @@ async function findBwrap(): Promise<string> {
     hint: "apt-get install bubblewrap",
   });
 }
+
+/** What only root may open is closed to the sandbox's user already. */
+const isOpenToAll = (path: string): Promise<boolean> =>
+  stat(path).then(
+    ({ mode }) => (mode & 0o006) !== 0,
+    () => false,
+  );
 
 const isExecutable = (path: string): Promise<boolean> =>
   access(path, constants.X_OK).then(
