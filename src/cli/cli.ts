@@ -1,8 +1,10 @@
 import type { Command } from "./command.ts";
 import { create } from "./commands/create.ts";
 import { doctor } from "./commands/doctor.ts";
+import { exec } from "./commands/exec.ts";
 import { invoke } from "./commands/invoke.ts";
 import { run } from "./commands/run.ts";
+import { sessions } from "./commands/sessions.ts";
 import { start } from "./commands/start.ts";
 import { validate } from "./commands/validate.ts";
 import { reportError } from "./exit.ts";
@@ -11,7 +13,7 @@ import type { Terminal } from "./terminal.ts";
 import { packageVersion } from "./version.ts";
 
 /** The commands in the order of the help: the way of an agent, from its making to its operation. */
-export const commands: readonly Command[] = [create, validate, run, start, invoke, doctor];
+export const commands: readonly Command[] = [create, validate, run, start, invoke, sessions, exec, doctor];
 
 const summary =
   "Runs AI agents as durable sessions, each in a sandbox of its own. An agent is a folder with a harness.json.";

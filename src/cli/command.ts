@@ -72,3 +72,8 @@ export const serverOption: Option = {
   flags: "--url <address>",
   description: "ask a server instead of the local data directory; its token is in HOLDFAST_TOKEN",
 };
+
+export const agentOption: Option = {
+  flags: "--agent <path>",
+  description: "the agent's folder or harness.json (default: this folder)",
+};

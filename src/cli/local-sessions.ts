@@ -1,9 +1,8 @@
 import { join } from "node:path";
 import type { Config } from "../config.ts";
-import { AppError, isAppError } from "../lib/errors.ts";
+import { AppError } from "../lib/errors.ts";
 import { isFile } from "../lib/files.ts";
 import { nearest } from "../lib/json.ts";
-import type { SessionRecord } from "../log/session-log.ts";
 import type { Sessions } from "../run/sessions.ts";
 import { openRuntime } from "../runtime.ts";
 
@@ -22,20 +21,7 @@ export async function readSessions<T>(
   return await read(runtime.sessions);
 }
 
-/** @throws AppError `not_found` that names the nearest session. */
-export async function getSession(
-  sessions: Pick<Sessions, "get" | "list">,
-  id: string,
-): Promise<SessionRecord> {
-  try {
-    return await sessions.get(id);
-  } catch (error) {
-    if (!isAppError(error, "not_found")) throw error;
-    const ids = (await sessions.list({ limit: 1000 })).map((session) => session.id);
-    throw unknownSession(id, ids);
-  }
-}
-
+/** Names the nearest of those that there are. */
 export function unknownSession(id: string, known: readonly string[]): AppError {
   const near = known.find((other) => other.startsWith(id)) ?? nearest(id, known);
   const hint =

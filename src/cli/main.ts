@@ -13,8 +13,8 @@ if (major < 22 || (major === 22 && minor < 19)) {
   process.exitCode = 3;
 } else {
   const { runCli } = await import("./cli.ts");
-  leaveQuietlyWhenNobodyReads();
-  process.exitCode = await stayingAlive(() => runCli(process.argv.slice(2), realTerminal()));
+  const leaving = leaveQuietlyWhenNobodyReads();
+  process.exitCode = await stayingAlive(() => runCli(process.argv.slice(2), realTerminal(leaving)));
 }
 
 /** Timers and connections that wait for something do not keep a process alive; a command that waits does. */
@@ -27,7 +27,7 @@ async function stayingAlive<Result>(work: () => Promise<Result>): Promise<Result
   }
 }
 
-function realTerminal(): Terminal {
+function realTerminal(leaving: Leaving): Terminal {
   let interruption: AbortController | undefined;
   return {
     cwd: process.cwd(),
@@ -38,6 +38,9 @@ function realTerminal(): Terminal {
     interruption() {
       interruption ??= onInterrupt();
       return interruption.signal;
+    },
+    whenNobodyReads(cleanUp) {
+      leaving.cleanUp = cleanUp;
     },
   };
 }
@@ -56,12 +59,18 @@ function onInterrupt(): AbortController {
   return controller;
 }
 
+interface Leaving {
+  cleanUp: () => Promise<unknown>;
+}
+
 /** `holdfast ... | head` closes the pipe while there is more to say. */
-function leaveQuietlyWhenNobodyReads(): void {
+function leaveQuietlyWhenNobodyReads(): Leaving {
+  const leaving: Leaving = { cleanUp: async () => {} };
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EPIPE") process.exit();
-      throw error;
+      if (error.code !== "EPIPE") throw error;
+      leaving.cleanUp().finally(() => process.exit());
     });
   }
+  return leaving;
 }

@@ -10,10 +10,11 @@ import { openRuntime } from "../runtime.ts";
 import { builtinTools } from "../tools/builtin/builtin.ts";
 import { exitCodes } from "./exit.ts";
 import { checkUploads, upload } from "./files.ts";
-import { getSession, readSessions, unknownSession } from "./local-sessions.ts";
+import { readSessions, unknownSession } from "./local-sessions.ts";
 import { createNotices } from "./notices.ts";
 import { entriesOfOpenRun, titleOf } from "./open-run.ts";
 import { readPrompt } from "./prompt.ts";
+import { getSession } from "./sessions/session.ts";
 import { shellWord } from "./shell-word.ts";
 import type { Terminal } from "./terminal.ts";
 import { watchRun } from "./watch-run.ts";
@@ -125,11 +126,8 @@ async function findSession(
   if (id === undefined && !continueLatest) return null;
   const found = await readSessions(place, async (sessions) => {
     if (id === undefined) return (await sessions.list({ agent, limit: 1 }))[0];
-    const known = await sessions.list({ limit: 1000 });
-    return (
-      known.find((session) => session.id === id) ??
-      (prompt === undefined ? getSession(sessions, id) : undefined)
-    );
+    if (prompt === undefined) return getSession(sessions, id);
+    return await sessions.get(id).catch(() => undefined);
   });
   if (found === undefined && id === undefined) {
     throw new AppError("not_found", `the agent ${agent} has no session to continue`, {

@@ -16,10 +16,16 @@ export interface Terminal {
    * function Ctrl-C ends the process, so a command that does not clean up need not care.
    */
   interruption(): AbortSignal;
+  /**
+   * When nobody reads standard output any more (`holdfast ... | head`) the process ends at once. Before that it calls this,
+   * and waits for it.
+   */
+  whenNobodyReads?(cleanUp: () => Promise<unknown>): void;
 }
 
 export interface TextStream {
-  write(text: string): unknown;
+  /** `written` is called when there is room for more. */
+  write(text: string | Uint8Array, written?: () => void): unknown;
   readonly isTTY?: boolean;
   /** Width in characters; undefined where there is none. */
   readonly columns?: number;

@@ -1,4 +1,4 @@
-import { dataDirOption, jsonOption, type RunnableCommand } from "../command.ts";
+import { agentOption, dataDirOption, jsonOption, type RunnableCommand } from "../command.ts";
 
 export const run: RunnableCommand = {
   name: "run",
@@ -7,7 +7,7 @@ export const run: RunnableCommand = {
     { syntax: "[prompt]", description: 'what to do; "-", or nothing in a pipe: read from standard input' },
   ],
   options: [
-    { flags: "--agent <path>", description: "the agent's folder or harness.json (default: this folder)" },
+    agentOption,
     {
       flags: "--session <id>",
       description: "continue this session, or create it; without a prompt: take up its unfinished run",

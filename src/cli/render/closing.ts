@@ -36,7 +36,8 @@ function timeLine({ totalMs, modelMs, toolsMs, overheadMs }: RunResult["timing"]
   return `${duration(totalMs)}: ${parts}${rest < -slack ? " (some at the same time)" : ""}`;
 }
 
-function ending({ reason, error }: RunResult, style: ClosingFacts["style"]): string {
+/** How a run ended, in a line. */
+export function ending({ reason, error }: RunResult, style: ClosingFacts["style"]): string {
   switch (reason) {
     case "endTurn":
       return `${style(["bold", "green"], "✓ done")}\n`;

@@ -93,10 +93,7 @@ export function createRunView(options: ViewOptions): RunView {
         return answer.close() + calls.finished(entry);
       case "stopRequested":
         activity = "stopping";
-        return line(
-          "yellow",
-          `⊘ stop asked for${entry.reason === undefined ? "" : `: ${oneLine(entry.reason)}`}`,
-        );
+        return line("yellow", `⊘ stopping${entry.reason === undefined ? "" : ` (${oneLine(entry.reason)})`}`);
       case "runFinished":
       case "runFailed":
         activity = null;

@@ -1,0 +1,87 @@
+import { systemClock } from "../../lib/clock.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { SessionRecord, SessionStatus } from "../../log/session-log.ts";
+import { exitCodes } from "../exit.ts";
+import { readInteger } from "../read-number.ts";
+import { age, count, dollars } from "../render/figures.ts";
+import { cut, oneLine } from "../render/plain.ts";
+import { printJson, printLine, stylerFor, type Terminal } from "../terminal.ts";
+import { openPlace, type PlaceWishes } from "./session.ts";
+
+export interface ListWishes extends PlaceWishes {
+  readonly agent: string | undefined;
+  readonly status: string | undefined;
+  readonly limit: string | undefined;
+  readonly json: boolean;
+}
+
+/** `holdfast sessions list` */
+export async function listSessions(wishes: ListWishes, terminal: Terminal): Promise<number> {
+  const limit = readInteger("--limit", wishes.limit ?? "20", { min: 1, max: 1000 });
+  const status = readStatus(wishes.status);
+  await using place = await openPlace(wishes, terminal);
+  const sessions = await place.sessions.list({
+    limit,
+    ...(wishes.agent === undefined ? {} : { agent: wishes.agent }),
+    ...(status === undefined ? {} : { status }),
+  });
+  if (wishes.json) printJson(terminal, { sessions });
+  else printTable(sessions, limit, terminal);
+  return exitCodes.ok;
+}
+
+const statuses: readonly SessionStatus[] = ["idle", "queued", "running"];
+
+function readStatus(text: string | undefined): SessionStatus | undefined {
+  const status = statuses.find((known) => known === text);
+  if (text === undefined || status !== undefined) return status;
+  throw new AppError("invalid_input", `--status ${JSON.stringify(text)} is not known`, {
+    hint: `Known: ${statuses.join(", ")}.`,
+  });
+}
+
+const titles = ["SESSION", "AGENT", "STATUS", "ENDED", "TURNS", "TOKENS", "COST", "CHANGED", "TITLE"];
+const toTheRight = new Set([4, 5, 6, 7]);
+
+function printTable(sessions: readonly SessionRecord[], limit: number, terminal: Terminal): void {
+  const { stdout, env } = terminal;
+  if (sessions.length === 0) {
+    printLine(stdout, "There are no such sessions.");
+    return;
+  }
+  const style = stylerFor(stdout, env);
+  const rows = sessions.map((session) => cellsOf(session, systemClock.now()));
+  const widths = titles.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));
+  const format = (cells: readonly string[]) => {
+    const padded = cells.map((cell, i) =>
+      toTheRight.has(i) ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0),
+    );
+    const line = padded.join("  ").trimEnd();
+    return stdout.isTTY === true ? cut(line, stdout.columns ?? 80) : line;
+  };
+  printLine(stdout, style("dim", format(titles)));
+  for (const row of rows) printLine(stdout, format(row));
+  if (sessions.length === limit) printLine(stdout, style("dim", `There may be more: --limit ${limit * 5}`));
+}
+
+function cellsOf(session: SessionRecord, now: number): readonly string[] {
+  const { usage, costUsd, unpricedCalls } = session;
+  const all = usage.input + usage.cacheRead + usage.cacheWrite + usage.output;
+  return [
+    session.id,
+    session.agent,
+    session.status,
+    session.lastRunEnd ?? "-",
+    String(session.turns),
+    count(all),
+    costOf(costUsd, unpricedCalls),
+    age(now - session.updatedAt),
+    cut(oneLine(session.title ?? ""), 60),
+  ];
+}
+
+/** What is known of the cost: a lower bound where the price of some calls is not. */
+function costOf(costUsd: number, unpricedCalls: number): string {
+  if (unpricedCalls === 0) return dollars(costUsd);
+  return costUsd === 0 ? "?" : `over ${dollars(costUsd)}`;
+}
