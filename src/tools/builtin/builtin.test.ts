@@ -124,6 +124,14 @@ describe.each(drivers.map((driver) => ({ kind: driver.kind, driver })))(
         expect((await run("shell", { command: "true" })).content).toBe("[no output, exit status 0]");
       });
 
+      test("says what a shell without real programs has", async () => {
+        const result = await run("shell", { command: "no-such-program" });
+        expect(result.details).toMatchObject({ exitCode: 127 });
+        expect(String(result.content).includes("only built-in commands")).toBe(
+          !sandbox.capabilities.realPrograms,
+        );
+      });
+
       test("shows the output while it runs", async () => {
         const shown: ToolOutput[] = [];
         await run("shell", { command: "echo live" }, { emit: (output) => shown.push(output) });

@@ -44,6 +44,7 @@ export const grepTool = defineTool({
       command: searchCommand(query, path),
       timeoutMs: TIMEOUT_MS,
     });
+    execution.result.catch(() => undefined);
     const stop = () => execution.kill().catch(() => undefined);
     context.signal.addEventListener("abort", stop, { once: true });
     try {

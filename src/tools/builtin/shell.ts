@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { errorMessage, isAppError } from "../../lib/errors.ts";
-import type { ExecResult, Execution, Sandbox } from "../../sandboxes/sandbox.ts";
+import type { ExecResult, Execution, OutputChunk, Sandbox } from "../../sandboxes/sandbox.ts";
 import { formatBytes, liveText } from "../clean-text.ts";
 import { defineTool } from "../define.ts";
 import { type CollectedOutput, outputCollector } from "../output.ts";
@@ -44,7 +44,7 @@ export const shellTool = defineTool({
       command,
       timeoutMs: timeoutSeconds * 1000,
     });
-    return toResult(await follow(execution, sandbox, context), { isLate: false });
+    return toResult(await follow(execution, sandbox, context), { sandbox, isLate: false });
   },
 
   /** The sandbox outlives the runtime, so it is asked: it has the command's output, or the command is still running. */
@@ -55,7 +55,7 @@ export const shellTool = defineTool({
       const ended = await follow(execution, sandbox, context);
       return "sandboxDied" in ended.outcome
         ? { type: "lost", why: "the sandbox in which it ran has ended since" }
-        : { type: "finished", result: toResult(ended, { isLate: true }) };
+        : { type: "finished", result: toResult(ended, { sandbox, isLate: true }) };
     }
     return sandbox.capabilities.survivesRestart
       ? { type: "notStarted" }
@@ -83,10 +83,13 @@ async function follow(execution: Execution, sandbox: Sandbox, context: ToolConte
   };
   if (signal.aborted) kill();
   else signal.addEventListener("abort", kill, { once: true });
+  // It may settle before the output has been read, so it has its reader from the start.
+  const outcome = outcomeOf(execution);
+  outcome.catch(() => undefined);
   try {
     const output = await collect(execution, sandbox, context);
     if (isAppError(signal.reason, "fenced")) throw signal.reason;
-    return { output, outcome: await outcomeOf(execution) };
+    return { output, outcome: await outcome };
   } finally {
     signal.removeEventListener("abort", kill);
   }
@@ -103,7 +106,7 @@ async function collect(
   const collector = outputCollector(sandbox, context.callId);
   const live = { stdout: liveText(), stderr: liveText() };
   let received = 0;
-  for await (const { stream, bytes } of execution.output) {
+  for await (const { stream, bytes } of untilItDies(execution.output)) {
     await collector.push({ stream, bytes });
     if (received > MAX_LIVE_BYTES) continue;
     received += bytes.length;
@@ -116,6 +119,15 @@ async function collect(
   return collector.finish();
 }
 
+/** What was printed before the sandbox died is worth showing; that it died is in the outcome. */
+async function* untilItDies(output: Execution["output"]): AsyncGenerator<OutputChunk> {
+  try {
+    yield* output;
+  } catch (error) {
+    if (!isAppError(error, "unavailable")) throw error;
+  }
+}
+
 async function outcomeOf(execution: Execution): Promise<Outcome> {
   try {
     return await execution.result;
@@ -126,14 +138,15 @@ async function outcomeOf(execution: Execution): Promise<Outcome> {
 }
 
 interface Reading {
+  readonly sandbox: Sandbox;
   /** Not from the start of the command, so that a part of its output may have gone by. */
   readonly isLate: boolean;
 }
 
-function toResult({ output, outcome }: Ended, { isLate }: Reading): ToolResult {
+function toResult({ output, outcome }: Ended, { sandbox, isLate }: Reading): ToolResult {
   const missed = isLate && "droppedBytes" in outcome ? outcome.droppedBytes : 0;
   const note = describe(outcome, { isSilent: output.text === "", missed });
-  const text = [output.text, note].filter((part) => part !== "").join("\n\n");
+  const text = [output.text, note, hintFor(outcome, sandbox)].filter((part) => part !== "").join("\n\n");
   const kept = { outputBytes: output.bytes, ...(output.file === null ? {} : { outputFile: output.file }) };
   if ("sandboxDied" in outcome)
     return { content: text, isError: true, details: { ...kept, sandboxDied: true } };
@@ -165,4 +178,14 @@ function describe(
   else if (exitCode !== 0) notes.push(`exit status ${exitCode}`);
   else if (isSilent) notes.push("no output, exit status 0");
   return notes.length === 0 ? "" : `[${notes.join("; ")}]`;
+}
+
+const COMMAND_NOT_FOUND = 127;
+
+/** Without it a model tries one missing program after the other. */
+function hintFor(outcome: Outcome, { capabilities }: Sandbox): string {
+  const isMissing = "exitCode" in outcome && outcome.exitCode === COMMAND_NOT_FOUND;
+  return isMissing && !capabilities.realPrograms
+    ? "[This shell has only built-in commands (text tools, awk, sed, jq, yq, tar and the like); nothing can be installed.]"
+    : "";
 }
