@@ -1,5 +1,5 @@
 import { createServer } from "node:http";
-import { cpuMs, WARM_UP } from "./measure.ts";
+import { cpuMs, peakGrowth, WARM_UP } from "./measure.ts";
 
 /**
  * The least that the work costs: `fetch` and a parser for Anthropic's events, written by hand, without durability, limits
@@ -40,9 +40,13 @@ switch (mode) {
     break;
   }
   case "sessions": {
+    await Promise.all(Array.from({ length: 20 }, () => toolLoop(`turns-${second}`)));
     const startedAt = performance.now();
-    await Promise.all(Array.from({ length: first }, () => toolLoop(`turns-${second}+${third}ms`)));
-    console.log(JSON.stringify({ wallMs: performance.now() - startedAt }));
+    const bytes = await peakGrowth(() =>
+      Promise.all(Array.from({ length: first }, () => toolLoop(`turns-${second}+${third}ms`))),
+    );
+    const wallMs = performance.now() - startedAt;
+    console.log(JSON.stringify({ wallMs, rssKbPerSession: bytes / 1024 / first }));
     break;
   }
   case "stream":

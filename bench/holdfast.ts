@@ -5,7 +5,7 @@ import { z } from "zod";
 import { createApp } from "../src/http/app.ts";
 import { serve } from "../src/http/server.ts";
 import { type AgentDefinition, defineTool, openRuntime, type Runtime } from "../src/index.ts";
-import { cpuMs, median, WARM_UP } from "./measure.ts";
+import { cpuMs, median, peakGrowth, WARM_UP } from "./measure.ts";
 
 /**
  * What is measured: Holdfast as a program uses it, with its durable log, in a process of its own.
@@ -93,11 +93,7 @@ async function measureSessions(runtime: Runtime): Promise<object> {
   await Promise.all(Array.from({ length: 20 }, () => converse(runtime, `turns-${second}`)));
   globalThis.gc?.();
   const before = process.memoryUsage();
-  let peakRss = 0;
   let live = 0;
-  const sampler = setInterval(() => {
-    peakRss = Math.max(peakRss, process.memoryUsage.rss());
-  }, 20);
   // With --expose-gc: what is really in use while every session waits for its third answer.
   const collector = setTimeout(() => {
     if (globalThis.gc === undefined) return;
@@ -105,12 +101,13 @@ async function measureSessions(runtime: Runtime): Promise<object> {
     live = heapOf(process.memoryUsage()) - heapOf(before);
   }, third * 2.5);
   const startedAt = performance.now();
-  await Promise.all(Array.from({ length: first }, () => converse(runtime, `turns-${second}+${third}ms`)));
+  const grown = await peakGrowth(() =>
+    Promise.all(Array.from({ length: first }, () => converse(runtime, `turns-${second}+${third}ms`))),
+  );
   const wallMs = performance.now() - startedAt;
-  clearInterval(sampler);
   clearTimeout(collector);
   const perSession = (bytes: number) => bytes / 1024 / first;
-  return { wallMs, rssKbPerSession: perSession(peakRss - before.rss), liveKbPerSession: perSession(live) };
+  return { wallMs, rssKbPerSession: perSession(grown), liveKbPerSession: perSession(live) };
 }
 
 /** Starts sessions that never get an answer, or takes up those that a killed process left behind. */

@@ -92,6 +92,21 @@ export function median(values: readonly number[]): number {
 /** Loops of 50 turns before one is measured: what is asked about is a process that serves, not one that has just started. */
 export const WARM_UP = 20;
 
+/** Growth of this process's memory while something is done, at its peak, in bytes. */
+export async function peakGrowth(work: () => Promise<unknown>): Promise<number> {
+  const before = process.memoryUsage.rss();
+  let peak = before;
+  const sampler = setInterval(() => {
+    peak = Math.max(peak, process.memoryUsage.rss());
+  }, 20);
+  try {
+    await work();
+  } finally {
+    clearInterval(sampler);
+  }
+  return peak - before;
+}
+
 /** CPU of this process, user and system, since `since`, in milliseconds. */
 export function cpuMs(since?: NodeJS.CpuUsage): number {
   const { user, system } = process.cpuUsage(since);
