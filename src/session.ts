@@ -2,6 +2,7 @@ import { AppError } from "./lib/errors.ts";
 import type { UserBlock } from "./log/content.ts";
 import type { RunEvent } from "./run/events.ts";
 import { collectRun, type RunResult } from "./run/run-result.ts";
+import { sendAndWatch } from "./run/send-and-watch.ts";
 import type { Sessions } from "./run/sessions.ts";
 
 /** One session, for programs. What it does goes on whether or not anybody reads the events. */
@@ -34,13 +35,15 @@ export interface Run extends AsyncIterable<RunEvent> {
 export function openSession(sessions: Sessions, id: string): Session {
   return {
     id,
-    async send(message, { signal = new AbortController().signal, ...options } = {}) {
+    async send(message, { signal, ...options } = {}) {
       const blocks: readonly UserBlock[] =
         typeof message === "string" ? [{ type: "text", text: message }] : message;
-      const { headSeq } = await sessions.get(id);
-      const { messageId, duplicate } = await sessions.send(id, { blocks, ...options });
-      // A message that was sent before is somewhere in the history.
-      const events = sessions.watchRun(id, messageId, { signal, ...(duplicate ? {} : { after: headSeq }) });
+      const { messageId, events, leave } = await sendAndWatch(sessions, await sessions.get(id), {
+        blocks,
+        ...options,
+      });
+      if (signal?.aborted) leave();
+      signal?.addEventListener("abort", leave, { once: true });
       return {
         messageId,
         [Symbol.asyncIterator]: () => events[Symbol.asyncIterator](),
@@ -51,8 +54,11 @@ export function openSession(sessions: Sessions, id: string): Session {
   };
 }
 
-async function resultOf(events: AsyncIterable<RunEvent>, signal: AbortSignal): Promise<RunResult> {
+async function resultOf(
+  events: AsyncIterable<RunEvent>,
+  signal: AbortSignal | undefined,
+): Promise<RunResult> {
   const result = await collectRun(events);
-  if (signal.aborted) throw new AppError("cancelled", "the reading was ended before the run was");
+  if (signal?.aborted) throw new AppError("cancelled", "the reading was ended before the run was");
   return result;
 }

@@ -54,7 +54,17 @@ export function createRunSummary(): { add(event: RunEvent): void; result(): RunR
   let toolCalls = 0;
   let awayMs = 0;
   let lastAt = 0;
+  /** When a request was sent that has no answer yet. */
+  let askedAt: number | null = null;
   const busy: (readonly [from: number, to: number])[] = [];
+
+  /** A stop leaves no word of the request that it cut off; the time until then was the model's all the same. */
+  function endRequest(at: number): void {
+    if (askedAt === null) return;
+    modelMs += at - askedAt;
+    busy.push([askedAt, at]);
+    askedAt = null;
+  }
 
   return {
     add(event) {
@@ -67,8 +77,13 @@ export function createRunSummary(): { add(event: RunEvent): void; result(): RunR
           break;
         case "runResumed":
           awayMs += entry.at - lastAt;
+          askedAt = null;
+          break;
+        case "modelCalled":
+          askedAt = entry.at;
           break;
         case "assistantMessage": {
+          askedAt = null;
           const said = entry.blocks.flatMap((block) => (block.type === "text" ? [block.text] : [])).join("");
           if (said !== "") text = said;
           usage = addUsage(usage, entry.usage);
@@ -79,6 +94,7 @@ export function createRunSummary(): { add(event: RunEvent): void; result(): RunR
           break;
         }
         case "modelFailed":
+          askedAt = null;
           modelCalls += 1;
           modelMs += entry.durationMs;
           busy.push([entry.at - entry.durationMs, entry.at]);
@@ -89,16 +105,17 @@ export function createRunSummary(): { add(event: RunEvent): void; result(): RunR
           busy.push([entry.at - entry.durationMs, entry.at]);
           break;
         case "runFinished":
+          endRequest(entry.at);
           end = { reason: entry.reason, error: null };
           endedAt = entry.at;
           break;
         case "runFailed":
+          endRequest(entry.at);
           end = { reason: "failed", error: entry.error };
           endedAt = entry.at;
           break;
         case "sessionCreated":
         case "userMessage":
-        case "modelCalled":
         case "toolStarted":
         case "stopRequested":
           break;

@@ -1,4 +1,5 @@
-import { createChannel } from "../lib/streams.ts";
+import { type Channel, createChannel } from "../lib/streams.ts";
+import type { Entry } from "../log/entry.ts";
 import type { SessionLog } from "../log/session-log.ts";
 import type { Delta, RunEvent } from "./events.ts";
 
@@ -48,7 +49,7 @@ export function watchSession(
     if (channel.size < MAX_UNREAD) channel.push(delta);
   });
   signal.addEventListener("abort", () => subscription[Symbol.dispose](), { once: true });
-  pump(log.follow(sessionId, options.after, signal), channel);
+  pump(asEvents(log.follow(sessionId, options.after, signal)), channel);
 
   return (async function* () {
     try {
@@ -59,27 +60,31 @@ export function watchSession(
   })();
 }
 
-async function pump(
-  entries: ReturnType<SessionLog["follow"]>,
-  channel: { push(event: RunEvent): void; close(): void; fail(error: unknown): void },
-): Promise<void> {
+async function* asEvents(entries: AsyncIterable<Entry>): AsyncGenerator<RunEvent> {
+  for await (const entry of entries) yield { type: "entry", entry };
+}
+
+/** Moves events into a channel as they come, whether or not anybody reads it. Never rejects: the channel's reader is told. */
+export async function pump(events: AsyncIterable<RunEvent>, channel: Channel<RunEvent>): Promise<void> {
   try {
-    for await (const entry of entries) channel.push({ type: "entry", entry });
+    for await (const event of events) {
+      if (event.type === "entry" || channel.size < MAX_UNREAD) channel.push(event);
+    }
     channel.close();
   } catch (error) {
     channel.fail(error);
   }
 }
 
-/** Leaves out what was before the message's own entry. */
+/** Drops the entries before the message's own. Deltas may come before it does, so they all pass. */
 export async function* fromMessage(
   events: AsyncIterable<RunEvent>,
   messageId: string,
 ): AsyncGenerator<RunEvent> {
-  let found = false;
+  let begun = false;
   for await (const event of events) {
-    found ||= isMessage(event, messageId);
-    if (found) yield event;
+    begun ||= isMessage(event, messageId);
+    if (begun || event.type !== "entry") yield event;
   }
 }
 

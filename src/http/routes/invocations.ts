@@ -2,6 +2,7 @@ import { AppError, isAppError } from "../../lib/errors.ts";
 import type { RunFailed } from "../../log/entry.ts";
 import type { SessionRecord } from "../../log/session-log.ts";
 import { createRunSummary } from "../../run/run-result.ts";
+import { sendAndWatch, type WatchedMessage } from "../../run/send-and-watch.ts";
 import type { HttpDeps } from "../deps.ts";
 import { wireEventSchema } from "../entry-schemas.ts";
 import { type ErrorStatus, errorResponse, statusOf, type WireCode, wireError } from "../errors.ts";
@@ -13,7 +14,7 @@ import {
   wantsEventStream,
 } from "../headers.ts";
 import { type Call, defineRoute, type Route } from "../route.ts";
-import { closingSignal, sendAndWatch, streamRun, type WatchedMessage } from "../run-stream.ts";
+import { closingSignal, streamRun } from "../run-stream.ts";
 import {
   type InvocationAnswer,
   invocationAnswerSchema,
@@ -46,7 +47,7 @@ export function invocationRoutes(deps: HttpDeps): readonly Route[] {
       async handle({ body }, c) {
         const idempotencyKey = idempotencyKeyOf(c);
         const session = await openSession(deps, sessionIdOf(c), body.agent, idempotencyKey);
-        const watched = await sendAndWatch(deps, session, messageOf(body, idempotencyKey));
+        const watched = await sendAndWatch(deps.sessions, session, messageOf(body, idempotencyKey));
         const headers = { [sessionHeader.name]: session.id, ...(watched.duplicate ? replayedHeader : {}) };
         if (wantsEventStream(c)) return streamRun(deps, watched, c, headers);
         return answer(session.id, watched, c, headers);

@@ -1,9 +1,10 @@
+import { sendAndWatch } from "../../run/send-and-watch.ts";
 import type { SendMessage } from "../../run/sessions.ts";
 import type { HttpDeps } from "../deps.ts";
 import { wireEventSchema } from "../entry-schemas.ts";
 import { idempotencyKeyHeader, idempotencyKeyOf, replayedHeader, wantsEventStream } from "../headers.ts";
 import { defineRoute, type Route } from "../route.ts";
-import { sendAndWatch, streamRun } from "../run-stream.ts";
+import { streamRun } from "../run-stream.ts";
 import { type AcceptedMessage, acceptedMessageSchema, type Message, messageSchema } from "../schemas.ts";
 import { sessionParams } from "./sessions.ts";
 
@@ -35,7 +36,7 @@ export function messageRoutes(deps: HttpDeps): readonly Route[] {
         const message = messageOf(body, idempotencyKey);
         const session = await sessions.get(sessionId);
         if (wantsEventStream(c)) {
-          const watched = await sendAndWatch(deps, session, message);
+          const watched = await sendAndWatch(deps.sessions, session, message);
           return streamRun(deps, watched, c, watched.duplicate ? replayedHeader : {});
         }
         const { messageId, duplicate } = await sessions.send(sessionId, message);
