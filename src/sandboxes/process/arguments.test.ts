@@ -6,6 +6,10 @@ const layout: SandboxLayout = {
   agent: "/host/agent",
   workspace: "/host/work space",
   etc: "/host/etc",
+  systemPaths: [
+    { path: "/bin", link: "usr/bin" },
+    { path: "/lib", link: null },
+  ],
   hiddenProc: ["/proc/keys"],
   limits: { memoryBytes: 512 * 2 ** 20, processes: 100, fileSizeBytes: 1000, cpus: 1 },
   idleSeconds: 60,
@@ -25,6 +29,8 @@ const required: readonly (readonly [string, readonly string[]])[] = [
   ["no terminal of the host's", ["--new-session"]],
   ["ends with its launcher", ["--die-with-parent"]],
   ["programs cannot be changed", ["--ro-bind", "/usr", "/usr"]],
+  ["/bin is a link where it is one on the host", ["--symlink", "usr/bin", "/bin"]],
+  ["/lib cannot be changed where it is a directory", ["--ro-bind", "/lib", "/lib"]],
   ["its own /etc", ["--ro-bind", "/host/etc", "/etc"]],
   ["kernel settings cannot be changed", ["--ro-bind", "/proc/sys", "/proc/sys"]],
   ["hidden files of /proc", ["--ro-bind", "/dev/null", "/proc/keys"]],
@@ -50,6 +56,7 @@ describe("bubblewrap's command line", () => {
     const bound = line.flatMap((word, i) => (/^--(ro-|dev-)?bind(-try)?$/.test(word) ? [line[i + 1]] : []));
     expect(bound).toEqual([
       "/usr",
+      "/lib",
       "/host/etc",
       "/etc/alternatives",
       "/etc/ssl/certs",

@@ -7,6 +7,8 @@ export interface SandboxLayout {
   readonly workspace: string;
   /** Directory that becomes /etc. */
   readonly etc: string;
+  /** What the host has at /bin, /lib and so on: links into /usr, or directories (`link` is null) of systems that keep them apart. */
+  readonly systemPaths: readonly { readonly path: string; readonly link: string | null }[];
   /** Those of `HIDDEN_PROC` that this kernel has and shows to everybody. */
   readonly hiddenProc: readonly string[];
   readonly limits: SandboxLimits;
@@ -62,8 +64,9 @@ const namespaces: readonly string[] = [
 function system(layout: SandboxLayout): readonly string[] {
   return [
     ...["--ro-bind", "/usr", "/usr"],
-    ...["--symlink", "usr/bin", "/bin", "--symlink", "usr/sbin", "/sbin"],
-    ...["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"],
+    ...layout.systemPaths.flatMap(({ path, link }) =>
+      link === null ? ["--ro-bind", path, path] : ["--symlink", link, path],
+    ),
     ...["--ro-bind", layout.etc, "/etc"],
     ...["--ro-bind-try", "/etc/alternatives", "/etc/alternatives"],
     ...["--ro-bind-try", "/etc/ssl/certs", "/etc/ssl/certs"],

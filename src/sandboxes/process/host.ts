@@ -1,12 +1,12 @@
-import { access, constants, mkdir, stat } from "node:fs/promises";
+import { access, constants, mkdir, readlink, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { AppError } from "../../lib/errors.ts";
 import type { SandboxCapabilities } from "../sandbox.ts";
 import { buildAgent } from "./agent-binary.ts";
-import { HIDDEN_PROC } from "./arguments.ts";
+import { HIDDEN_PROC, type SandboxLayout } from "./arguments.ts";
 import { type CgroupSupport, detectCgroups } from "./cgroups.ts";
-import { syntheticEtc } from "./etc.ts";
+import { isThere, syntheticEtc } from "./etc.ts";
 import { openRegistry, type Registry, type UidPool } from "./registry.ts";
 
 export interface ProcessDriverOptions {
@@ -35,6 +35,7 @@ export interface Host {
   bwrap(): Promise<string>;
   cgroups(): Promise<CgroupSupport>;
   hiddenProc(): Promise<readonly string[]>;
+  systemPaths(): Promise<SandboxLayout["systemPaths"]>;
   capabilities(): Promise<SandboxCapabilities>;
 }
 
@@ -57,6 +58,7 @@ export function createHost(options: ProcessDriverOptions): Host {
     bwrap: once(findBwrap),
     cgroups,
     hiddenProc: once(() => filterAsync(HIDDEN_PROC, isOpenToAll)),
+    systemPaths: once(findSystemPaths),
     capabilities: once(async () => toCapabilities(await cgroups())),
   };
 }
@@ -85,6 +87,17 @@ async function findBwrap(): Promise<string> {
   throw new AppError("unavailable", "bubblewrap (bwrap) is not installed", {
     hint: "apt-get install bubblewrap",
   });
+}
+
+async function findSystemPaths(): Promise<SandboxLayout["systemPaths"]> {
+  const paths = ["/bin", "/sbin", "/lib", "/lib32", "/lib64"];
+  const found = await Promise.all(
+    paths.map(async (path) => {
+      const link = await readlink(path).catch(() => null);
+      return link !== null || (await isThere(path)) ? [{ path, link }] : [];
+    }),
+  );
+  return found.flat();
 }
 
 /** What only root may open is closed to the sandbox's user already. */

@@ -47,10 +47,11 @@ export async function connectOrStart(host: Host, spec: SandboxSpec, directory: s
 }
 
 async function start(host: Host, spec: SandboxSpec, directory: string): Promise<"started" | "running"> {
-  const [agent, etc, bwrap, hiddenProc] = await Promise.all([
+  const [agent, etc, bwrap, systemPaths, hiddenProc] = await Promise.all([
     host.agent(),
     host.etc(),
     host.bwrap(),
+    host.systemPaths(),
     host.hiddenProc(),
   ]);
   const workspace = resolve(spec.workspace);
@@ -67,6 +68,7 @@ async function start(host: Host, spec: SandboxSpec, directory: string): Promise<
     bwrap: bwrapArguments({
       ...(host.isRoot ? { agent: "/tmp/agent", etc: "/tmp/etc", workspace: "/tmp/workspace" } : paths),
       bwrap,
+      systemPaths,
       hiddenProc,
       limits: spec.limits,
       idleSeconds: Math.ceil((host.options.idleMs ?? 15 * 60_000) / 1000),
