@@ -1,7 +1,7 @@
 import { errorMessage } from "../lib/errors.ts";
 import type { ResultBlock } from "../log/content.ts";
 import type { ToolOutcome } from "../log/entry.ts";
-import { cleanText } from "./output.ts";
+import { limitText } from "./output.ts";
 import type { Tool, ToolContext, ToolResult } from "./tool.ts";
 
 /** What a call came to, ready for its `toolFinished` entry. */
@@ -20,7 +20,9 @@ const SETTLE_MS = 5_000;
  * nothing costs its own call only.
  */
 export function execute(tool: Tool, input: unknown, context: ToolContext): Promise<Executed> {
-  return supervise(tool, context, async (limited) => fromResult(await tool.run(input, limited)));
+  return supervise(tool, context, async (limited) =>
+    limitSize(fromResult(await tool.run(input, limited)), context),
+  );
 }
 
 /** Asks a tool what became of a call that an earlier process started; "notStarted" means that it may be run. */
@@ -121,7 +123,7 @@ function interrupted(signal: AbortSignal, tool: Tool, partial?: Executed): Execu
 function failed(tool: Tool, error: unknown): Executed {
   return {
     outcome: "error",
-    blocks: [{ type: "text", text: `${tool.name} failed: ${cleanText(errorMessage(error))}` }],
+    blocks: [{ type: "text", text: `${tool.name} failed: ${errorMessage(error)}` }],
   };
 }
 
@@ -132,6 +134,17 @@ function fromResult(result: ToolResult): Executed {
     blocks: blocksOf(result.content),
     ...(result.details === undefined ? {} : { details: result.details }),
   };
+}
+
+/** A long text is kept as a file in the workspace, and the model gets its beginning, its end and the file's path. */
+async function limitSize(executed: Executed, { callId, sandbox }: ToolContext): Promise<Executed> {
+  const blocks: ResultBlock[] = [];
+  for (const block of executed.blocks) {
+    if (block.type === "text")
+      blocks.push({ type: "text", text: (await limitText(block.text, sandbox, callId)).text });
+    else blocks.push(block);
+  }
+  return { ...executed, blocks };
 }
 
 /** Providers refuse empty results, and a model that sees nothing tends to call again. */

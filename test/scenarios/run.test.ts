@@ -99,6 +99,28 @@ describe("a run", () => {
     expect(JSON.stringify(finished)).toContain("the bank is closed");
   });
 
+  it("keeps a long result as a file, and shows the model its ends", async () => {
+    const tool = defineTool({
+      name: "dump",
+      description: "",
+      input: z.object({}),
+      run: () => `first\n${"x".repeat(200_000)}\nlast`,
+    });
+    const script = { turns: [{ calls: [{ tool: "dump" }] }, { text: "ok" }] };
+    await using scenario = await startScenario(script, {
+      agent: { tools: [tool], sandbox: { isolation: "none" } },
+    });
+    const session = await scenario.session();
+    await (await session.send("Go")).result();
+    const [finished] = (await scenario.log(session)).filter((entry) => entry.type === "toolFinished");
+    const shown = JSON.stringify(finished?.blocks);
+    expect(shown.length).toBeLessThan(40_000);
+    expect(shown).toMatch(/first.*last/);
+    const [, file = ""] = /(\.holdfast\/outputs\/[\w-]+\.txt)/.exec(shown) ?? [];
+    const kept = await (await scenario.runtime.sessions.sandbox(session.id)).stat(file);
+    expect(kept?.size).toBeGreaterThan(200_000);
+  });
+
   it("tries again when the provider is overloaded, and takes back what was shown", async () => {
     await using scenario = await startScenario({
       turns: [
