@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
-import { AppError, errorMessage } from "../lib/errors.ts";
+import { AppError, errorMessage, systemErrorCode } from "../lib/errors.ts";
 import type { Sandbox } from "../sandboxes/sandbox.ts";
 
 export interface UploadFile {
@@ -18,7 +18,11 @@ export async function checkUploads(paths: readonly string[], cwd: string): Promi
     const path = resolve(cwd, given);
     const name = basename(path);
     const found = await stat(path).catch((cause: unknown) => {
-      throw new AppError("not_found", `the file ${given} cannot be read: ${errorMessage(cause)}`, { cause });
+      const isMissing = systemErrorCode(cause) === "ENOENT";
+      const message = isMissing
+        ? `there is no file ${path}`
+        : `${path} cannot be read: ${errorMessage(cause)}`;
+      throw new AppError("not_found", message, { cause });
     });
     if (!found.isFile())
       throw new AppError("invalid_input", `${given} is not a file`, {

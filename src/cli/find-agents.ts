@@ -1,11 +1,12 @@
 import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { type LoadedAgent, loadAgent } from "../agents/load.ts";
-import { formatProblems } from "../agents/problem.ts";
+import { type LoadedAgent, type LoadOptions, loadAgent } from "../agents/load.ts";
+import { formatProblems, type Problem } from "../agents/problem.ts";
 import type { Config } from "../config.ts";
 import { AppError } from "../lib/errors.ts";
 import { isFile } from "../lib/files.ts";
 import { builtinTools } from "../tools/builtin/builtin.ts";
+import { shortPath } from "./short-path.ts";
 
 /** The harness.json in a folder, or else those in its folders and in the folders of `agents/`, by name. */
 export async function findHarnessFiles(folder: string): Promise<readonly string[]> {
@@ -29,7 +30,7 @@ export async function findHarnessFiles(folder: string): Promise<readonly string[
 export async function loadAgents(
   paths: readonly string[],
   cwd: string,
-  { models }: Pick<Config, "models">,
+  config: WithModels,
 ): Promise<readonly LoadedAgent[]> {
   const files = paths.length > 0 ? paths.map((path) => resolve(cwd, path)) : await findHarnessFiles(cwd);
   if (files.length === 0) {
@@ -37,12 +38,26 @@ export async function loadAgents(
       hint: "An agent is a folder with a harness.json: make one with `holdfast create my-agent`, or name one.",
     });
   }
-  const results = await Promise.all(
-    files.map((file) => loadAgent(file, { builtinTools: builtinTools(), models })),
-  );
+  const results = await Promise.all(files.map((file) => loadAgent(file, loadOptions(config))));
   const problems = results.flatMap((result) => (result.ok ? [] : result.problems));
-  if (problems.length > 0) {
-    throw new AppError("invalid_config", formatProblems(problems), { details: { problems } });
-  }
+  if (problems.length > 0) throw mistakes(problems, cwd);
   return results.flatMap((result) => (result.ok ? [result.loaded] : []));
+}
+
+/** The one at this path. @throws AppError `invalid_config` */
+export async function loadOneAgent(path: string, cwd: string, config: WithModels): Promise<LoadedAgent> {
+  const result = await loadAgent(resolve(cwd, path), loadOptions(config));
+  if (result.ok) return result.loaded;
+  throw mistakes(result.problems, cwd);
+}
+
+type WithModels = Pick<Config, "models">;
+
+function loadOptions({ models }: WithModels): LoadOptions {
+  return { builtinTools: builtinTools(), models };
+}
+
+function mistakes(problems: readonly Problem[], cwd: string): AppError {
+  const shown = problems.map((problem) => ({ ...problem, file: shortPath(problem.file, cwd) }));
+  return new AppError("invalid_config", formatProblems(shown), { details: { problems } });
 }

@@ -1,21 +1,21 @@
-import { relative, resolve } from "node:path";
 import { chooseModel, modelIdPattern } from "../agents/choose-model.ts";
-import { type LoadedAgent, loadAgentOrThrow } from "../agents/load.ts";
+import type { LoadedAgent } from "../agents/load.ts";
 import { type Config, dataDirOf, readConfig } from "../config.ts";
 import { AppError } from "../lib/errors.ts";
 import { isDirectory } from "../lib/files.ts";
 import { newId } from "../lib/ids.ts";
 import type { SessionRecord } from "../log/session-log.ts";
 import { openRuntime } from "../runtime.ts";
-import { builtinTools } from "../tools/builtin/builtin.ts";
 import { exitCodes } from "./exit.ts";
 import { checkUploads, upload } from "./files.ts";
+import { loadOneAgent } from "./find-agents.ts";
 import { readSessions, unknownSession } from "./local-sessions.ts";
 import { createNotices } from "./notices.ts";
 import { entriesOfOpenRun, titleOf } from "./open-run.ts";
 import { readPrompt } from "./prompt.ts";
 import { getSession } from "./sessions/session.ts";
 import { shellWord } from "./shell-word.ts";
+import { shortPath } from "./short-path.ts";
 import type { Terminal } from "./terminal.ts";
 import { watchRun } from "./watch-run.ts";
 
@@ -33,10 +33,7 @@ export interface RunWishes {
 /** `holdfast run`. What can be wrong is found before anything is created. */
 export async function runAgent(wishes: RunWishes, terminal: Terminal): Promise<number> {
   const config = readConfig(overridesOf(wishes), terminal.env);
-  const loaded = await loadAgentOrThrow(resolve(terminal.cwd, wishes.agent ?? "."), {
-    builtinTools: builtinTools(),
-    models: config.models,
-  });
+  const loaded = await loadOneAgent(wishes.agent ?? ".", terminal.cwd, config);
   checkModel(loaded, wishes.model, config);
   const uploads = await checkUploads(wishes.files, terminal.cwd);
   const prompt = await promptOf(wishes, terminal);
@@ -152,11 +149,9 @@ function requireOpenRun(session: SessionRecord | null): void {
   });
 }
 
-/** The path as it is shorter to read; null when nothing is there. */
+/** Null when nothing is there. */
 async function existing(path: string, cwd: string): Promise<string | null> {
-  if (!(await isDirectory(path))) return null;
-  const near = relative(cwd, path);
-  return near.startsWith("..") ? path : near;
+  return (await isDirectory(path)) ? shortPath(path, cwd) : null;
 }
 
 function continueCommand(sessionId: string, { agent, dataDir }: RunWishes): string {

@@ -1,4 +1,4 @@
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import type { LoadedAgent } from "../agents/load.ts";
 import { type Config, dataDirOf, readConfig } from "../config.ts";
 import { createApp } from "../http/app.ts";
@@ -14,6 +14,7 @@ import { loadAgents } from "./find-agents.ts";
 import { createNotices, type Notices } from "./notices.ts";
 import { duration, plural } from "./render/figures.ts";
 import { shellWord } from "./shell-word.ts";
+import { shortPath } from "./short-path.ts";
 import { printLine, stylerFor, type Terminal } from "./terminal.ts";
 import { packageVersion } from "./version.ts";
 
@@ -107,7 +108,7 @@ function announce({ server, agents, dataDir, authenticated, unfinished }: Servin
     printLine(stdout, `  ${style("dim", name.padEnd(8))} ${value}`);
   printLine(stdout, `${style("bold", "Holdfast")} serves at ${style(["bold", "cyan"], server.url)}`);
   for (const { agent } of agents) row("agent", `${style("bold", agent.name)} (${agent.model.id})`);
-  row("data", shorter(dataDir, cwd));
+  row("data", shortPath(dataDir, cwd));
   row(
     "access",
     authenticated ? "callers need a token (HOLDFAST_TOKEN)" : "this machine only, without a token",
@@ -120,11 +121,6 @@ function exampleCall(url: string, agents: readonly LoadedAgent[]): string {
   const name = agents.length > 1 ? `${agents[0]?.agent.name} ` : "";
   const option = url === "http://127.0.0.1:8080" ? "" : ` --url ${shellWord(url)}`;
   return `holdfast invoke ${name}"..."${option}`;
-}
-
-function shorter(path: string, cwd: string): string {
-  const near = relative(cwd, path);
-  return near.startsWith("..") || near === "" ? path : near;
 }
 
 function tellNotices(agents: readonly LoadedAgent[], config: Config, notices: Notices): void {
