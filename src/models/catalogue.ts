@@ -17,7 +17,7 @@ export function createCatalogue(own: readonly ModelEntry[] = []): Catalogue {
   const find = (modelId: string) => entries.get(modelId) ?? entries.get(modelId.replace(SNAPSHOT, ""));
   return {
     find,
-    price: (modelId, usage) => priceOf(usage, find(modelId)),
+    price: (modelId, usage) => (SCRIPTED.test(modelId) ? 0 : priceOf(usage, find(modelId))),
     list: () => [...entries.values()],
   };
 }
@@ -34,6 +34,9 @@ export function priceOf(usage: Usage, entry: ModelEntry | undefined): number | n
   ];
   return parts.reduce((sum, part) => (sum === null || part === null ? null : sum + part), 0);
 }
+
+/** Played from a file: costs nothing. */
+const SCRIPTED = /^scripted(?:\/|$)/;
 
 const SNAPSHOT = /-(?:\d{4}-\d{2}-\d{2}|\d{8})$/;
 
