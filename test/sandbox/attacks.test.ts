@@ -112,8 +112,7 @@ const attacks: readonly Attack[] = [
       ];
       const script = places.map((place) => `(echo x > '${place}') 2>/dev/null && echo 'wrote ${place}'`);
       const { stdout } = await run(sandbox, script.join("\n"));
-      // What is a file elsewhere swallows bytes here; whether the host's changed is what counts.
-      assert.deepEqual(stdout.replace("wrote /proc/sysrq-trigger\n", ""), "");
+      assert.deepEqual(stdout, "");
       assert.deepEqual(await readdir(neighbour.workspace), []);
     },
   },
@@ -139,12 +138,11 @@ const attacks: readonly Attack[] = [
   {
     name: "filling memory",
     async attempt({ sandbox }) {
-      const { result } = await run(sandbox, "head -c 600M /dev/zero | tail -c 500M | wc -c", {
-        timeoutMs: 15_000,
-      });
-      assert.ok(result.exitCode !== undefined);
-      const { stdout } = await run(sandbox, `x=$(head -c 500M /dev/zero | tr '\\0' x); echo \${#x}`);
-      assert.notEqual(stdout.trim(), String(500 * 2 ** 20));
+      // `tail` must hold what it is to print: more than the sandbox may have.
+      const hoard = "head -c 600M /dev/zero | tail -c 500M > /dev/null; exit $" + "{PIPESTATUS[1]}";
+      const { result } = await run(sandbox, hoard, { timeoutMs: 15_000 });
+      assert.notEqual(result.exitCode, 0, "500 MB fitted into 256 MB");
+      assert.equal(result.timedOut, false);
     },
   },
   {
@@ -251,7 +249,7 @@ const attacks: readonly Attack[] = [
   {
     name: "system calls that commands do not need",
     async attempt({ sandbox }) {
-      if (!hasPython) return;
+      if (!hasPython) return console.warn("system calls not tried: there is no python3");
       await sandbox.writeFile("calls.py", Buffer.from(forbiddenCalls));
       const { stdout, stderr } = await run(sandbox, "python3 calls.py");
       assert.equal(stdout, "checked\n", stderr);
