@@ -33,6 +33,8 @@ process.exitCode = values.kill ? await demonstrateKill() : await exitOf(holdfast
 await using reader = await readLog();
 if (values.kill) await proveFromLog(reader);
 showFiles(reader);
+// A sandbox outlives the runtime on purpose; nobody will come back to this one.
+await (await reader.sessions.sandbox(sessionId).catch(() => undefined))?.destroy();
 
 async function demonstrateKill(): Promise<number> {
   const child = holdfast(PROMPT);

@@ -55,6 +55,7 @@ async function analyse(sandboxes?: readonly SandboxDriver[]): Promise<Analysis> 
   const session = await runtime.session();
   const result = await (await session.send("Find what is odd in sales.csv.")).result();
   expect(result).toMatchObject({ reason: "endTurn", error: null });
+  await (await runtime.sessions.sandbox(session.id)).destroy();
   const file = (name: string) => readFile(join(runtime.workspacePath(session.id), name), "utf8");
   return {
     summary: result.text,
