@@ -150,7 +150,12 @@ describe("the run", () => {
 
   it("knows of a started call what it was started as", () => {
     const state = fold(entries(...twoCalls, toolStarts("a", "x", "once")));
-    expect(state.openCalls[0]?.started).toEqual({ operationId: "op-a", effect: "once", attempt: 1 });
+    expect(state.openCalls[0]?.started).toEqual({
+      operationId: "op-a",
+      effect: "once",
+      attempt: 1,
+      at: 5_000,
+    });
   });
 });
 

@@ -79,6 +79,7 @@ export interface OpenCall {
     readonly operationId: string;
     readonly effect: Effect;
     readonly attempt: number;
+    readonly at: number;
   } | null;
   readonly result: ToolResultMessage | null;
 }
@@ -270,11 +271,9 @@ function openCall(block: ToolCallBlock): OpenCall {
   };
 }
 
-function applyToolStarted(state: Draft, entry: ToolStarted): void {
-  replaceCall(state, entry.callId, (call) => ({
-    ...call,
-    started: { operationId: entry.operationId, effect: entry.effect, attempt: entry.attempt },
-  }));
+function applyToolStarted(state: Draft, entry: Entry & ToolStarted): void {
+  const { operationId, effect, attempt, at } = entry;
+  replaceCall(state, entry.callId, (call) => ({ ...call, started: { operationId, effect, attempt, at } }));
 }
 
 function applyToolFinished(state: Draft, entry: ToolFinished): void {

@@ -52,13 +52,13 @@ export function createRunSummary(): { add(event: RunEvent): void; result(): RunR
   let toolsMs = 0;
   let modelCalls = 0;
   let toolCalls = 0;
-  let awayMs = 0;
   let lastAt = 0;
-  /** When a request was sent that has no answer yet. */
+  /** When a request was sent that has no answer yet, or had failed and is to be sent again. */
   let askedAt: number | null = null;
-  const busy: (readonly [from: number, to: number])[] = [];
+  const busy: Interval[] = [];
+  const away: Interval[] = [];
 
-  /** A stop leaves no word of the request that it cut off; the time until then was the model's all the same. */
+  /** The pause before another try, and the time of a request that was cut off by a stop, were the model's, too. */
   function endRequest(at: number): void {
     if (askedAt === null) return;
     modelMs += at - askedAt;
@@ -76,10 +76,11 @@ export function createRunSummary(): { add(event: RunEvent): void; result(): RunR
           startedAt = entry.at;
           break;
         case "runResumed":
-          awayMs += entry.at - lastAt;
+          away.push([lastAt, entry.at]);
           askedAt = null;
           break;
         case "modelCalled":
+          endRequest(entry.at);
           askedAt = entry.at;
           break;
         case "assistantMessage": {
@@ -94,7 +95,7 @@ export function createRunSummary(): { add(event: RunEvent): void; result(): RunR
           break;
         }
         case "modelFailed":
-          askedAt = null;
+          askedAt = entry.at;
           modelCalls += 1;
           modelMs += entry.durationMs;
           busy.push([entry.at - entry.durationMs, entry.at]);
@@ -124,15 +125,17 @@ export function createRunSummary(): { add(event: RunEvent): void; result(): RunR
     },
     result() {
       const totalMs = endedAt - startedAt;
-      const overheadMs = Math.max(0, totalMs - awayMs - covered(busy));
+      const overheadMs = Math.max(0, totalMs - covered([...busy, ...away]));
       const timing = { totalMs, modelMs, toolsMs, overheadMs, modelCalls, toolCalls };
       return { sessionId, runId, ...end, text, usage, costUsd, timing };
     },
   };
 }
 
+type Interval = readonly [from: number, to: number];
+
 /** The length of the union of the intervals. */
-function covered(intervals: readonly (readonly [from: number, to: number])[]): number {
+function covered(intervals: readonly Interval[]): number {
   let total = 0;
   let reached = Number.NEGATIVE_INFINITY;
   for (const [from, to] of intervals.toSorted(([a], [b]) => a - b)) {

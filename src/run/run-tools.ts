@@ -31,12 +31,22 @@ function createRunner(writer: SessionWriter, ports: LoopPorts, control: LoopCont
   return async function perform(plan: CallPlan): Promise<void> {
     if (control.abandoned.aborted) return;
     const { callId, name } = plan.call;
-    const started = clock.monotonic();
+    const elapsed = stopwatch(plan);
     const executed = await outcomeOf(plan);
     if (executed === ABANDONED) return;
-    const durationMs = Math.round(clock.monotonic() - started);
+    const durationMs = elapsed();
     writer.append({ type: "toolFinished", runId, callId, name, ...executed, durationMs });
   };
+
+  /** A call that went on while no process watched it counts from its own start, which only the wall clock knows. */
+  function stopwatch({ type, call }: CallPlan): () => number {
+    if (type === "reconcile" && call.started !== null) {
+      const { at } = call.started;
+      return () => Math.max(0, clock.now() - at);
+    }
+    const began = clock.monotonic();
+    return () => Math.round(clock.monotonic() - began);
+  }
 
   async function outcomeOf(plan: CallPlan): Promise<Executed | Refused | typeof ABANDONED> {
     switch (plan.type) {

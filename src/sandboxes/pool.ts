@@ -1,13 +1,15 @@
 import { cp, mkdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { newId, sha256 } from "../lib/ids.ts";
-import type { Sandbox, SandboxDriver, SandboxKind, SandboxLimits } from "./sandbox.ts";
+import type { Execution, Sandbox, SandboxDriver, SandboxKind, SandboxLimits } from "./sandbox.ts";
 
 /** The sandboxes of this process: at most one for each session, opened at the first use and shared by all of them. */
 export interface SandboxPool extends AsyncDisposable {
   open(sessionId: string, wanted: SandboxWish): Promise<Sandbox>;
-  /** Disconnects from a session's sandbox if nothing uses it; what runs in it goes on. */
+  /** Disconnects from a session's sandbox, as soon as no command of this process runs in it. What else runs in it goes on. */
   release(sessionId: string): Promise<void>;
+  /** Ends everything that runs in a session's sandbox and removes it, if this process has opened it. The workspace stays. */
+  destroy(sessionId: string): Promise<void>;
   /** The host's directory of a session's workspace; it exists once the sandbox has been opened. */
   workspacePath(sessionId: string): string;
 }
@@ -22,15 +24,18 @@ export interface SandboxWish {
 export type DriverChoice = (isolation: "auto" | SandboxKind) => Promise<SandboxDriver>;
 
 export function createSandboxPool(dataDir: string, choose: DriverChoice): SandboxPool {
-  const open = new Map<string, Promise<Sandbox>>();
+  const open = new Map<string, Promise<SharedSandbox>>();
 
-  async function start(sessionId: string, { sandbox, workspaceTemplate }: SandboxWish): Promise<Sandbox> {
+  async function start(
+    sessionId: string,
+    { sandbox, workspaceTemplate }: SandboxWish,
+  ): Promise<SharedSandbox> {
     const driver = await choose(sandbox.isolation);
     const workspace = workspacePath(sessionId);
     await prepareWorkspace(workspace, workspaceTemplate);
     const stateDir = join(dataDir, "sandboxes", directoryName(sessionId));
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
-    return driver.open({ sessionId, workspace, stateDir, limits: sandbox.limits });
+    return share(await driver.open({ sessionId, workspace, stateDir, limits: sandbox.limits }));
   }
 
   function workspacePath(sessionId: string): string {
@@ -39,24 +44,66 @@ export function createSandboxPool(dataDir: string, choose: DriverChoice): Sandbo
 
   return {
     workspacePath,
-    open(sessionId, wanted) {
-      const known = open.get(sessionId);
-      if (known !== undefined) return known;
-      const started = start(sessionId, wanted);
-      open.set(sessionId, started);
-      // The next call tries again, with a message of its own.
-      started.catch(() => open.delete(sessionId));
-      return started;
+    async open(sessionId, wanted) {
+      const known = open.get(sessionId) ?? start(sessionId, wanted);
+      open.set(sessionId, known);
+      try {
+        return (await known).sandbox;
+      } catch (error) {
+        // The next call tries again, with a message of its own.
+        if (open.get(sessionId) === known) open.delete(sessionId);
+        throw error;
+      }
     },
     async release(sessionId) {
-      const sandbox = open.get(sessionId);
+      const known = open.get(sessionId);
+      const shared = await known;
+      if (shared === undefined) return;
+      await shared.unused();
+      if (open.get(sessionId) !== known) return;
       open.delete(sessionId);
-      await (await sandbox)?.[Symbol.asyncDispose]();
+      await shared.sandbox[Symbol.asyncDispose]();
+    },
+    async destroy(sessionId) {
+      const shared = await open.get(sessionId);
+      open.delete(sessionId);
+      await shared?.sandbox.destroy();
     },
     async [Symbol.asyncDispose]() {
       const sandboxes = [...open.values()];
       open.clear();
-      await Promise.allSettled(sandboxes.map(async (sandbox) => (await sandbox)[Symbol.asyncDispose]()));
+      await Promise.allSettled(
+        sandboxes.map(async (shared) => (await shared).sandbox[Symbol.asyncDispose]()),
+      );
+    },
+  };
+}
+
+/** A sandbox that several callers use, with the knowledge of whether one of them does. */
+interface SharedSandbox {
+  readonly sandbox: Sandbox;
+  /** Resolves when none of the commands started or attached to through `sandbox` runs. */
+  unused(): Promise<void>;
+}
+
+function share(sandbox: Sandbox): SharedSandbox {
+  const running = new Set<Promise<unknown>>();
+  function track(execution: Execution): Execution {
+    const ended = execution.result.catch(() => {}).finally(() => running.delete(ended));
+    running.add(ended);
+    return execution;
+  }
+  return {
+    sandbox: {
+      ...sandbox,
+      exec: async (spec) => track(await sandbox.exec(spec)),
+      async attach(operationId) {
+        const execution = await sandbox.attach(operationId);
+        return execution && track(execution);
+      },
+    },
+    async unused() {
+      while (running.size > 0) await Promise.all(running);
     },
   };
 }
