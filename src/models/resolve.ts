@@ -1,3 +1,4 @@
+import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { AppError } from "../lib/errors.ts";
 import { nearest } from "../lib/json.ts";
 import { createAiSdkModel } from "./ai-sdk/ai-sdk.ts";
@@ -53,17 +54,23 @@ export function parseModelId(modelId: string): { readonly provider: string; read
 }
 
 function createModel(id: string, provider: Provider, name: string, options: ModelResolverOptions): Model {
+  // Made anew only when the key has changed: that takes longer than asking whether it has.
+  let known: { readonly key: string | undefined; readonly model: Promise<LanguageModelV4> } | undefined;
   return createAiSdkModel({
     id,
     dialect: { provider: provider.name, protocol: provider.protocol },
     key: () => options.keys(provider.name),
-    languageModel: () => {
+    languageModel() {
       const key = requireKey(provider, options);
-      return loadLanguageModel(provider, name, {
-        key,
-        baseUrl: options.baseUrl?.(provider.name),
-        fetch: options.fetch,
-      });
+      if (known === undefined || known.key !== key) {
+        const connection = { key, baseUrl: options.baseUrl?.(provider.name), fetch: options.fetch };
+        const made = { key, model: loadLanguageModel(provider, name, connection) };
+        made.model.catch(() => {
+          if (known === made) known = undefined;
+        });
+        known = made;
+      }
+      return known.model;
     },
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
