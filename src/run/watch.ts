@@ -3,18 +3,21 @@ import type { Entry } from "../log/entry.ts";
 import type { SessionLog } from "../log/session-log.ts";
 import type { Delta, RunEvent } from "./events.ts";
 
-/** Carries deltas from the loops of this process to whoever watches here. */
+/**
+ * Carries deltas from the loops of this process to whoever watches here. `after` is the `seq` of the last entry that was
+ * appended before the delta came up, which may not be on disk yet.
+ */
 export interface DeltaBus {
-  publish(sessionId: string, delta: Delta): void;
-  subscribe(sessionId: string, listener: (delta: Delta) => void): Disposable;
+  publish(sessionId: string, delta: Delta, after: number): void;
+  subscribe(sessionId: string, listener: (delta: Delta, after: number) => void): Disposable;
 }
 
 export function createDeltaBus(): DeltaBus {
-  const listeners = new Map<string, Set<(delta: Delta) => void>>();
+  const listeners = new Map<string, Set<(delta: Delta, after: number) => void>>();
   return {
-    publish(sessionId, delta) {
+    publish(sessionId, delta, after) {
       const here = listeners.get(sessionId);
-      if (here !== undefined) for (const listener of here) listener(delta);
+      if (here !== undefined) for (const listener of here) listener(delta, after);
     },
     subscribe(sessionId, listener) {
       const here = listeners.get(sessionId) ?? new Set();
@@ -45,11 +48,10 @@ export function watchSession(
   const ended = new AbortController();
   const signal = AbortSignal.any([options.signal, ended.signal]);
   const channel = createChannel<RunEvent>(signal);
-  const subscription = bus.subscribe(sessionId, (delta) => {
-    if (channel.size < MAX_UNREAD) channel.push(delta);
-  });
+  const order = inOrder(channel, options.after);
+  const subscription = bus.subscribe(sessionId, order.addDelta);
   signal.addEventListener("abort", () => subscription[Symbol.dispose](), { once: true });
-  pump(asEvents(log.follow(sessionId, options.after, signal)), channel);
+  pump(asEvents(log.follow(sessionId, options.after, signal)), order);
 
   return (async function* () {
     try {
@@ -60,12 +62,48 @@ export function watchSession(
   })();
 }
 
+/**
+ * Entries reach a reader when they are on disk, deltas at once: a delta that comes up behind an entry waits for it, so that
+ * the text of the next answer never stands before the result of a call.
+ */
+function inOrder(channel: Channel<RunEvent>, after: number) {
+  let reached = after;
+  const early: { readonly delta: Delta; readonly after: number }[] = [];
+
+  function releaseEarly(): void {
+    const held = early.findIndex((item) => item.after > reached);
+    for (const { delta } of early.splice(0, held === -1 ? early.length : held)) channel.push(delta);
+  }
+
+  return {
+    get size() {
+      return channel.size;
+    },
+    close: channel.close,
+    fail: channel.fail,
+    push(event: RunEvent): void {
+      channel.push(event);
+      if (event.type !== "entry") return;
+      reached = event.entry.seq;
+      if (early.length > 0) releaseEarly();
+    },
+    addDelta(delta: Delta, behind: number): void {
+      if (channel.size + early.length >= MAX_UNREAD) return;
+      if (behind <= reached) channel.push(delta);
+      else early.push({ delta, after: behind });
+    },
+  };
+}
+
 async function* asEvents(entries: AsyncIterable<Entry>): AsyncGenerator<RunEvent> {
   for await (const entry of entries) yield { type: "entry", entry };
 }
 
 /** Moves events into a channel as they come, whether or not anybody reads it. Never rejects: the channel's reader is told. */
-export async function pump(events: AsyncIterable<RunEvent>, channel: Channel<RunEvent>): Promise<void> {
+export async function pump(
+  events: AsyncIterable<RunEvent>,
+  channel: Pick<Channel<RunEvent>, "size" | "push" | "close" | "fail">,
+): Promise<void> {
   try {
     for await (const event of events) {
       if (event.type === "entry" || channel.size < MAX_UNREAD) channel.push(event);

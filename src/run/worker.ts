@@ -26,7 +26,8 @@ export interface WorkerOptions {
   readonly nodeId: string;
   readonly agents: AgentRegistry;
   readonly ports: Omit<LoopPorts, "emit">;
-  readonly emit: (sessionId: string, delta: Delta) => void;
+  /** `after`: the `seq` of the last entry that was appended before it. */
+  readonly emit: (sessionId: string, delta: Delta, after: number) => void;
   /** Called when a session is idle again. */
   readonly onIdle?: (sessionId: string) => void;
   /** Work on this session only. Default: on all. */
@@ -130,7 +131,8 @@ export function createWorker(options: WorkerOptions): Worker {
       writer.append({ type: "runResumed", runId: run.id, nodeId: options.nodeId, epoch: lease.epoch });
     }
     await takeInbox();
-    const sessionPorts = { ...ports, emit: (delta: Delta) => options.emit(sessionId, delta) };
+    const emit = (delta: Delta) => options.emit(sessionId, delta, writer.state.headSeq);
+    const sessionPorts = { ...ports, emit };
     const control = {
       stopSignal: stops.stopSignal,
       cancelSignal: stops.cancelSignal,
@@ -153,7 +155,11 @@ export function createWorker(options: WorkerOptions): Worker {
     stalledUntil.set(sessionId, ports.clock.monotonic() + STALL_MS);
     const message = `session ${sessionId} waits and is tried again in ${STALL_MS / 1_000} s: ${errorMessage(error)}`;
     report(message);
-    options.emit(sessionId, { type: "notice", code: isAppError(error) ? error.code : "internal", message });
+    options.emit(
+      sessionId,
+      { type: "notice", code: isAppError(error) ? error.code : "internal", message },
+      0,
+    );
     setTimeout(() => wake(sessionId), STALL_MS).unref();
   }
 
