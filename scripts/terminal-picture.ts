@@ -52,6 +52,7 @@ function draw(rows: readonly string[]): string {
     .map((row, i) => `<text x="${MARGIN}" y="${TOP + (i + 0.75) * LINE}">${spans(row)}</text>`)
     .join("\n");
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14" fill="#e6edf3" xml:space="preserve">
+<title>What "${title}" prints</title>
 <rect width="100%" height="100%" rx="10" fill="#0d1117"/>${dots}
 ${text}
 </svg>

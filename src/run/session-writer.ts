@@ -7,7 +7,8 @@ import type { Lease } from "./queue.ts";
 
 /**
  * The one writer of a session while its lease is held: stamps facts, advances the state at once, and lets the store make
- * them durable behind it. Facts that follow from each other without waiting become one append.
+ * them durable behind it. Facts are stored together: at once when somebody waits for `durable()`, else within a few
+ * milliseconds, so that a turn with a fast model costs one flush of the disk instead of two.
  *
  * Nothing outside may act on a fact before `durable()` has resolved; the loop waits for it before every effect.
  */
@@ -40,21 +41,22 @@ function createSessionWriter(
 ): SessionWriter & { readonly state: Draft } {
   const lost = new AbortController();
   let written: Promise<void> = Promise.resolve();
-  let batch: Entry[] = [];
+  let batch: Batch | undefined;
 
-  function store(head: string | null): Promise<void> {
-    const entries = batch;
-    batch = [];
-    return log.append(lease.sessionId, { head, epoch: lease.epoch }, entries, statusOf(state));
-  }
-
-  function storeSoon(): void {
-    const head = state.headId;
-    // Runs when the promises that are settled now have had their turn: what the loop decides next belongs to the same append.
-    const stored = new Promise<void>((resolve) => process.nextTick(resolve)).then(() => store(head));
+  function openBatch(): Batch {
+    const { promise: due, resolve: store } = Promise.withResolvers<void>();
+    const opened: Batch = { entries: [], store };
+    const fence = { head: state.headId, epoch: lease.epoch };
+    const timer = setTimeout(store, UNHURRIED_MS);
+    const stored = due.then(() => {
+      clearTimeout(timer);
+      batch = undefined;
+      return log.append(lease.sessionId, fence, opened.entries, statusOf(state));
+    });
     written = Promise.all([written, stored]).then(() => {});
     // `durable()` is where the failure is dealt with; this only stops work that is under way.
     written.catch((error: unknown) => lost.abort(error));
+    return opened;
   }
 
   return {
@@ -62,16 +64,30 @@ function createSessionWriter(
     state,
     lost: lost.signal,
     append(...facts) {
-      if (batch.length === 0) storeSoon();
+      batch ??= openBatch();
       for (const fact of facts) {
         const entry = stamp(fact, lease.sessionId, state, clock.now());
         advance(state, entry);
-        batch.push(entry);
+        batch.entries.push(entry);
       }
     },
-    durable: () => written,
+    durable() {
+      // After the promises that are settled now have had their turn: parallel calls that all wait share one write.
+      if (batch !== undefined) process.nextTick(batch.store);
+      return written;
+    },
   };
 }
+
+/** Facts on their way to the store. */
+interface Batch {
+  readonly entries: Entry[];
+  /** Ends the collecting. */
+  readonly store: () => void;
+}
+
+/** How long a fact that nobody waits for may stay in memory: shorter than any model takes, longer than a tick. */
+const UNHURRIED_MS = 5;
 
 function stamp(fact: NewEntry, sessionId: string, state: SessionState, at: number): Entry {
   return {
