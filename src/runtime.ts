@@ -13,6 +13,7 @@ import { provideModels } from "./provide-models.ts";
 import { provideSandboxes } from "./provide-sandboxes.ts";
 import { createSessions } from "./run/commands.ts";
 import type { LoopPorts } from "./run/loop-ports.ts";
+import { mergeDeltas } from "./run/merge-deltas.ts";
 import type { Sessions } from "./run/sessions.ts";
 import { createDeltaBus } from "./run/watch.ts";
 import { createWorker } from "./run/worker.ts";
@@ -95,7 +96,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
       log: store,
       nodeId: store.nodeId,
       agents,
-      emit: bus.publish,
+      emit: mergeDeltas(bus.publish),
       ports: {
         models,
         price: catalogue.price,
