@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type Entry, fold, openSqliteStore } from "../../src/index.ts";
 
 /** How often a node is killed at a random moment. With the chosen points it makes more than 200 kills. */
-const RANDOM_KILLS = 130;
+const RANDOM_KILLS = 170;
 const SESSIONS = 12;
 
 const directories: string[] = [];
@@ -106,21 +106,26 @@ describe("a node that is killed", () => {
     expect(await baseline.ended, baseline.output()).toBe(0);
     await verify(whole, 1);
     const points = Number(/passed (\d+)/.exec(baseline.output())?.[1]);
-    expect(points).toBeGreaterThan(70);
+    expect(points).toBeGreaterThan(35);
 
+    let kills = 0;
     await inParallel(
       2,
       Array.from({ length: points }, (_, i) => i + 1),
       async (dieAt) => {
         const directory = newDirectory();
         const node = startNode(directory, { sessions: 1, dieAt });
-        expect(await node.ended, `point ${dieAt}: ${node.output()}`).toBe("SIGKILL");
+        // Facts that nobody waits for are written together when they come close, so the last points may not be reached.
+        const ended = await node.ended;
+        expect([0, "SIGKILL"], `point ${dieAt}: ${node.output()}`).toContain(ended);
+        if (ended === "SIGKILL") kills += 1;
         // What had not been sent when the node died is sent again, with the same keys.
         const next = startNode(directory, { sessions: 1 });
         expect(await next.ended, `after point ${dieAt}: ${next.output()}`).toBe(0);
         await verify(directory, 1);
       },
     );
+    expect(kills).toBeGreaterThan(points * 0.8);
   });
 
   it(`does so at ${RANDOM_KILLS} random moments, with ${SESSIONS} sessions at once`, async () => {
