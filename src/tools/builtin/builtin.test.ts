@@ -421,6 +421,18 @@ describe.each(drivers.map((driver) => ({ kind: driver.kind, driver })))(
         );
       });
 
+      test("grep holds no more of a long line than it shows", async () => {
+        await put("long.txt", `${"x".repeat(8_000_000)} match\nmatch\n`);
+        const before = process.memoryUsage().rss;
+        const found = await run("grep", { pattern: "match", path: "long.txt" });
+        expect(
+          String(found.content)
+            .split("\n")
+            .map((line) => line.slice(-8)),
+        ).toEqual(["xxx [...]".slice(-8), ":2:match"]);
+        expect(process.memoryUsage().rss - before).toBeLessThan(80_000_000);
+      });
+
       test("grep explains a wrong pattern, and takes quotes for what they are", async () => {
         expect(await run("grep", { pattern: "(" })).toMatchObject({ isError: true });
         await run("grep", { pattern: "'; touch pwned; '", path: "src" });

@@ -98,8 +98,10 @@ async function readMatches(execution: Execution, limit: number): Promise<Found> 
   let complaints = "";
   let unfinished = "";
   const add = (text: string) => {
-    const parts = (unfinished + text).split("\n");
-    unfinished = parts.pop() ?? "";
+    const parts = text.split("\n");
+    parts[0] = unfinished + parts[0];
+    // A line may be a whole file: no more of it is held than is shown.
+    unfinished = (parts.pop() ?? "").slice(0, MAX_LINE_CHARACTERS * 2);
     lines.push(...parts.map(shorten));
   };
   for await (const chunk of execution.output) {
