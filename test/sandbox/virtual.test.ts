@@ -145,3 +145,9 @@ test("nothing is left when the runtime is killed in the middle of an endless loo
   runtime.kill("SIGKILL");
   await vi.waitUntil(() => !existsSync(`/proc/${worker}`), { timeout: 5_000 });
 });
+
+test("a program that disposes of the driver lives until its workers have gone", async () => {
+  const home = await mkdtemp(join(directory, "program-"));
+  const program = join(import.meta.dirname, "virtual-program.ts");
+  expect(execFileSync(process.execPath, [program, home], { encoding: "utf8" })).toBe("disposed\n");
+});

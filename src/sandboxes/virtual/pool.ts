@@ -67,8 +67,10 @@ export function startWorker(setup: WorkerSetup): BashWorker {
     child.once("error", resolve);
     child.once("exit", (code, signal) => resolve(new Error(whyEnded(code, signal, setup))));
   });
-  // An idle worker does not keep the runtime alive; it goes when the runtime goes.
+  let ending = false;
+  // An idle worker does not keep the runtime alive; it goes when the runtime goes. One that is being ended does until it has gone.
   const keepAlive = (on: boolean) => {
+    if (ending) return;
     child[on ? "ref" : "unref"]();
     child.channel?.[on ? "ref" : "unref"]();
   };
@@ -90,7 +92,8 @@ export function startWorker(setup: WorkerSetup): BashWorker {
       }
     },
     async end() {
-      child.ref();
+      keepAlive(true);
+      ending = true;
       child.kill("SIGKILL");
       await exited;
     },
