@@ -1,5 +1,6 @@
-import { cp, mkdir, rename, rm, stat } from "node:fs/promises";
+import { cp, mkdir, realpath, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { AppError, errorMessage, systemErrorCode } from "../lib/errors.ts";
 import { newId, sha256 } from "../lib/ids.ts";
 import type { Execution, Sandbox, SandboxDriver, SandboxKind, SandboxLimits } from "./sandbox.ts";
 
@@ -118,13 +119,28 @@ function directoryName(sessionId: string): string {
 async function prepareWorkspace(workspace: string, template: string | null): Promise<void> {
   if (await exists(workspace)) return;
   const draft = `${workspace}.${newId("draft")}`;
-  await mkdir(draft, { recursive: true, mode: 0o700 });
-  if (template !== null) await cp(template, draft, { recursive: true });
   try {
+    await mkdir(draft, { recursive: true, mode: 0o700 });
+    if (template !== null) await copyTemplate(template, draft);
     await rename(draft, workspace);
   } catch (error) {
     await rm(draft, { recursive: true, force: true });
     if (!(await exists(workspace))) throw error;
+  }
+}
+
+/** Links in it stay as they are: made absolute, they would lead out of the workspace, back into the template. */
+async function copyTemplate(template: string, draft: string): Promise<void> {
+  try {
+    await cp(await realpath(template), draft, { recursive: true, verbatimSymlinks: true });
+  } catch (cause) {
+    const code = systemErrorCode(cause);
+    const message = `the agent's workspace ${template} cannot be copied: ${errorMessage(cause)}`;
+    if (code === "ENOSPC") throw new AppError("no_space", message, { cause });
+    throw new AppError("invalid_config", message, {
+      hint: "It takes a folder of plain files that does not hold Holdfast's own data directory.",
+      cause,
+    });
   }
 }
 
