@@ -23,7 +23,7 @@ export async function runCli(words: readonly string[], terminal: Terminal): Prom
   try {
     return await runProgram({ summary, version: packageVersion(), commands }, words, terminal);
   } catch (error) {
-    return reportError(error, terminal, { json: asksForJson(words) });
+    return await reportError(error, terminal, { json: asksForJson(words) });
   }
 }
 

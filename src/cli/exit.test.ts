@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { AppError, type ErrorCode } from "../lib/errors.ts";
 import { reportError } from "./exit.ts";
 
-function report(error: unknown, json = false): { code: number; text: string } {
+async function report(error: unknown, json = false): Promise<{ code: number; text: string }> {
   let text = "";
-  const code = reportError(error, { stderr: { write: (piece) => (text += piece) }, env: {} }, { json });
+  const code = await reportError(error, { stderr: { write: (piece) => (text += piece) }, env: {} }, { json });
   return { code, text };
 }
 
@@ -18,29 +18,34 @@ test.each<[ErrorCode, number]>([
   ["timeout", 7],
   ["no_space", 8],
   ["cancelled", 130],
-])("the code %s ends with %i", (errorCode, exitCode) => {
-  expect(report(new AppError(errorCode, "x")).code).toBe(exitCode);
+])("the code %s ends with %i", async (errorCode, exitCode) => {
+  expect((await report(new AppError(errorCode, "x"))).code).toBe(exitCode);
 });
 
-test("an error is told with its hint and without a stack", () => {
+test("an error is told with its hint and without a stack", async () => {
   const error = new AppError("not_found", 'no agent is named "x"', { hint: 'Did you mean "y"?' });
-  expect(report(error).text).toBe('error: no agent is named "x"\nDid you mean "y"?\n');
+  expect((await report(error)).text).toBe('error: no agent is named "x"\nDid you mean "y"?\n');
 });
 
-test("with --json an error is one line of JSON", () => {
+test("what somebody else wrote into an error does not reach the terminal as a command", async () => {
+  const error = new AppError("conflict", "\u001b]0;owned\u0007taken", { hint: "Use \u001b[2Janother." });
+  expect((await report(error)).text).toBe("error: taken\nUse another.\n");
+});
+
+test("with --json an error is one line of JSON", async () => {
   const error = new AppError("conflict", "taken", { hint: "Use another.", details: { files: ["a"] } });
-  const { text } = report(error, true);
+  const { text } = await report(error, true);
   expect(text.trimEnd()).not.toContain("\n");
   expect(JSON.parse(text)).toEqual({
     error: { code: "conflict", message: "taken", hint: "Use another.", details: { files: ["a"] } },
   });
-  expect(JSON.parse(report(new TypeError("oops"), true).text)).toEqual({
+  expect(JSON.parse((await report(new TypeError("oops"), true)).text)).toEqual({
     error: { code: "internal", message: "oops" },
   });
 });
 
-test("a defect is told as one, with its stack", () => {
-  const { code, text } = report(new TypeError("oops"));
+test("a defect is told as one, with its stack", async () => {
+  const { code, text } = await report(new TypeError("oops"));
   expect(code).toBe(1);
   expect(text).toMatch(/^error: oops\nThis is a defect in Holdfast\..*\nTypeError: oops\n {4}at /);
 });

@@ -59,12 +59,12 @@ const exitCodeOf: Readonly<Record<ErrorCode, ExitCode>> = {
  * hint?, details?}}` as the HTTP API has it, so that stdout holds the command's answer or nothing. A stack is shown only
  * for a defect.
  */
-export function reportError(
+export async function reportError(
   error: unknown,
   terminal: Pick<Terminal, "stderr" | "env">,
   { json }: { readonly json: boolean },
-): ExitCode {
-  terminal.stderr.write(json ? asJson(error) : asText(error, terminal));
+): Promise<ExitCode> {
+  terminal.stderr.write(json ? asJson(error) : await asText(error, terminal));
   return error instanceof AppError ? exitCodeOf[error.code] : exitCodes.failed;
 }
 
@@ -74,10 +74,12 @@ function asJson(error: unknown): string {
   return `${JSON.stringify({ error: { code, message: errorMessage(error), hint, details } })}\n`;
 }
 
-function asText(error: unknown, { stderr, env }: Pick<Terminal, "stderr" | "env">): string {
+/** What it quotes may be anybody's: a server's answer, a file of an agent. */
+async function asText(error: unknown, { stderr, env }: Pick<Terminal, "stderr" | "env">): Promise<string> {
+  const { plain } = await import("./render/plain.ts");
   const style = stylerFor(stderr, env);
-  const first = `${style(["bold", "red"], "error:")} ${errorMessage(error)}\n`;
-  if (error instanceof AppError) return error.hint === undefined ? first : `${first}${error.hint}\n`;
-  const stack = error instanceof Error ? `${error.stack}\n` : "";
+  const first = `${style(["bold", "red"], "error:")} ${plain(errorMessage(error))}\n`;
+  if (error instanceof AppError) return error.hint === undefined ? first : `${first}${plain(error.hint)}\n`;
+  const stack = error instanceof Error ? `${plain(error.stack ?? "")}\n` : "";
   return `${first}This is a defect in Holdfast. Please report it with the lines below.\n${style("dim", stack)}`;
 }

@@ -1,3 +1,4 @@
+import { plain } from "./render/plain.ts";
 import { stylerFor, type Terminal } from "./terminal.ts";
 
 /** What a person should know besides what was asked for: on standard error, each thing once. */
@@ -16,7 +17,7 @@ export function createNotices(terminal: Terminal, { json }: { readonly json: boo
     tell(notice) {
       if (told.has(notice)) return;
       told.add(notice);
-      print(json ? JSON.stringify({ notice }) : `${style("yellow", "note:")} ${notice}`);
+      print(json ? JSON.stringify({ notice }) : `${style("yellow", "note:")} ${plain(notice)}`);
     },
     through(other) {
       print = other;

@@ -44,6 +44,7 @@ function printAsJson(results: readonly LoadResult[], terminal: Terminal): ExitCo
 
 async function printAsText(results: readonly LoadResult[], terminal: Terminal): Promise<ExitCode> {
   const { formatProblems } = await import("../../agents/problem.ts");
+  const { plain } = await import("../render/plain.ts");
   const { stdout, cwd, env } = terminal;
   const style = stylerFor(stdout, env);
   const shorten = (file: string) => shortest(relative(cwd, file), file);
@@ -55,7 +56,7 @@ async function printAsText(results: readonly LoadResult[], terminal: Terminal): 
     }
     count += result.problems.length;
     const shown = result.problems.map((problem) => ({ ...problem, file: shorten(problem.file) }));
-    printLine(stdout, `${formatProblems(shown)}\n`);
+    printLine(stdout, `${plain(formatProblems(shown))}\n`);
   }
   if (count === 0) return exitCodes.ok;
   printLine(stdout, style("red", count === 1 ? "1 mistake" : `${count} mistakes`));

@@ -12,6 +12,11 @@ test.each([
   ["reversed reading", "a\u202eb\u2066c", "abc"],
 ])("%s are removed", (_name, text, expected) => expect(plain(text)).toBe(expected));
 
+test("a stream cannot be made to read in another order either", () => {
+  const clean = plainStream();
+  expect(["report\u202e", "gnp.sh"].map(clean).join("")).toBe("reportgnp.sh");
+});
+
 test("a sequence that is cut into pieces is removed, a character that is cut is not", () => {
   const clean = plainStream();
   expect(["a\u001b", "[3", "1mb", "\ud83d", "\ude00c"].map(clean).join("")).toBe("ab\u{1f600}c");

@@ -11,13 +11,13 @@ export function plainStream(): (piece: string) => string {
     const text = held + piece;
     // Half of a character beyond 16 bits: its other half comes with the next piece.
     held = /[\ud800-\udbff]$/.test(text) ? text.slice(-1) : "";
-    return strip(Buffer.from(text.slice(0, text.length - held.length)));
+    return strip(Buffer.from(text.slice(0, text.length - held.length))).replaceAll(BIDI_OVERRIDES, "");
   };
 }
 
 /** A whole text, which may have several lines. */
 export function plain(text: string): string {
-  return plainStream()(text).replaceAll(/\r\n?/g, "\n").replaceAll(BIDI_OVERRIDES, "");
+  return plainStream()(text).replaceAll(/\r\n?/g, "\n");
 }
 
 /** The characters that make text read in another order than it runs. */

@@ -108,7 +108,7 @@ export function createRunView(options: ViewOptions): RunView {
 
   function message({ blocks }: UserMessage): string {
     const text = blocks
-      .map((block) => (block.type === "text" ? plain(block.text) : `[${block.mediaType}]`))
+      .map((block) => plain(block.type === "text" ? block.text : `[${block.mediaType}]`))
       .join("\n");
     const lines = text.trim().split("\n");
     return `${answer.close()}\n${lines.map((each) => `${style(["bold", "blue"], "›")} ${style("bold", each)}\n`).join("")}\n`;
