@@ -16,7 +16,7 @@ export const imageBlockSchema = z
     type: z.literal("image"),
     mediaType: z
       .string()
-      .regex(/^image\//)
+      .regex(/^image\/[\w.+-]+$/)
       .meta({ description: 'For example "image/png".' }),
     data: z.base64().meta({ description: "Base64, without a `data:` prefix." }),
   })
