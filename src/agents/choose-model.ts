@@ -1,4 +1,4 @@
-import { providers } from "./providers.ts";
+import { firstModel, providers } from "./providers.ts";
 
 /** "provider/name", or "scripted". */
 export const modelIdPattern = /^(?:scripted|[a-z0-9][a-z0-9-]*\/\S+)$/;
@@ -66,7 +66,7 @@ function noKeyAtAll(): ModelChoice {
   const variables = providers.flatMap(({ defaultModel, keyVariables }) => (defaultModel ? keyVariables : []));
   return {
     type: "missing",
-    id: providers[0].defaultModel,
+    id: firstModel,
     message: "no model key found",
     hint: `Set ${listed(variables)}, or name a server of your own in model.baseUrl.`,
   };

@@ -1,3 +1,5 @@
+import { knownProviders } from "../models/ai-sdk/providers.ts";
+
 interface Provider {
   /** The part of a model id before the slash. */
   readonly name: string;
@@ -7,19 +9,18 @@ interface Provider {
   readonly defaultModel: string | null;
 }
 
+/** The model of which is spoken when there is no key at all. */
+export const firstModel = "anthropic/claude-sonnet-4-6";
+
+const defaultModels: Readonly<Record<string, string>> = {
+  anthropic: firstModel,
+  openai: "openai/gpt-5.2",
+  ollama: "ollama/qwen3",
+};
+
 /** Providers whose keys are known by name, in the order in which they are chosen for agents that name no model. */
-export const providers = [
-  {
-    name: "anthropic",
-    keyVariables: ["ANTHROPIC_API_KEY"],
-    defaultModel: "anthropic/claude-sonnet-4-6",
-  },
-  { name: "openai", keyVariables: ["OPENAI_API_KEY"], defaultModel: "openai/gpt-5.2" },
-  { name: "ollama", keyVariables: ["OLLAMA_HOST"], defaultModel: "ollama/qwen3" },
-  { name: "google", keyVariables: ["GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"], defaultModel: null },
-  { name: "mistral", keyVariables: ["MISTRAL_API_KEY"], defaultModel: null },
-  { name: "groq", keyVariables: ["GROQ_API_KEY"], defaultModel: null },
-  { name: "xai", keyVariables: ["XAI_API_KEY"], defaultModel: null },
-  { name: "deepseek", keyVariables: ["DEEPSEEK_API_KEY"], defaultModel: null },
-  { name: "openrouter", keyVariables: ["OPENROUTER_API_KEY"], defaultModel: null },
-] as const satisfies readonly Provider[];
+export const providers: readonly Provider[] = knownProviders.flatMap(({ name, key }) => {
+  const variables = key.type === "variables" ? key.names : [];
+  const keyVariables = name === "ollama" ? ["OLLAMA_HOST"] : variables;
+  return keyVariables.length === 0 ? [] : [{ name, keyVariables, defaultModel: defaultModels[name] ?? null }];
+});
