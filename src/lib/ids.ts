@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomFillSync } from "node:crypto";
+import { hash, randomBytes, randomFillSync } from "node:crypto";
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const pool = new Uint8Array(4096);
@@ -35,5 +35,5 @@ export function random(): number {
 
 /** SHA-256 in lower-case hex, optionally only its first `length` characters. */
 export function sha256(data: string | Uint8Array, length = 64): string {
-  return createHash("sha256").update(data).digest("hex").slice(0, length);
+  return hash("sha256", data, "hex").slice(0, length);
 }
