@@ -1,4 +1,3 @@
-import { AppError } from "./lib/errors.ts";
 import type { UserBlock } from "./log/content.ts";
 import type { RunEvent } from "./run/events.ts";
 import { collectRun, type RunResult } from "./run/run-result.ts";
@@ -38,27 +37,18 @@ export function openSession(sessions: Sessions, id: string): Session {
     async send(message, { signal, ...options } = {}) {
       const blocks: readonly UserBlock[] =
         typeof message === "string" ? [{ type: "text", text: message }] : message;
-      const { messageId, events, leave } = await sendAndWatch(sessions, await sessions.get(id), {
-        blocks,
-        ...options,
-      });
-      if (signal?.aborted) leave();
-      signal?.addEventListener("abort", leave, { once: true });
+      const { messageId, events } = await sendAndWatch(
+        sessions,
+        await sessions.get(id),
+        { blocks, ...options },
+        signal,
+      );
       return {
         messageId,
         [Symbol.asyncIterator]: () => events[Symbol.asyncIterator](),
-        result: () => resultOf(events, signal),
+        result: () => collectRun(events),
       };
     },
     stop: async () => (await sessions.stop(id)).stopped,
   };
-}
-
-async function resultOf(
-  events: AsyncIterable<RunEvent>,
-  signal: AbortSignal | undefined,
-): Promise<RunResult> {
-  const result = await collectRun(events);
-  if (signal?.aborted) throw new AppError("cancelled", "the reading was ended before the run was");
-  return result;
 }

@@ -3,6 +3,7 @@ import type { Entry } from "../log/entry.ts";
 import type { RunEvent } from "../run/events.ts";
 import { createRunSummary, type RunResult } from "../run/run-result.ts";
 import type { SendMessage, Sessions } from "../run/sessions.ts";
+import { isRunEnd, untilAnswered } from "../run/watch.ts";
 import { type ExitCode, exitCodes } from "./exit.ts";
 import type { Notices } from "./notices.ts";
 import { closing } from "./render/closing.ts";
@@ -77,17 +78,18 @@ async function* untilRunEnds(
   events: AsyncIterable<RunEvent>,
   messageId: string | null,
 ): AsyncGenerator<RunEvent> {
-  let taken = messageId === null;
+  if (messageId !== null) {
+    yield* untilAnswered(events, messageId);
+    return;
+  }
   for await (const event of events) {
     yield event;
-    if (event.type !== "entry") continue;
-    if (event.entry.type === "userMessage" && event.entry.inboxId === messageId) taken = true;
-    if (taken && isEnd(event)) return;
+    if (isEnd(event)) return;
   }
 }
 
 function isEnd(event: RunEvent): boolean {
-  return event.type === "entry" && (event.entry.type === "runFinished" || event.entry.type === "runFailed");
+  return event.type === "entry" && isRunEnd(event.entry);
 }
 
 interface Shown extends Disposable {

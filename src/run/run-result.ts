@@ -1,6 +1,8 @@
+import { AppError } from "../lib/errors.ts";
 import { addUsage, noUsage, type Usage } from "../log/content.ts";
-import type { RunEnd, RunFailed } from "../log/entry.ts";
+import type { Entry, RunEnd, RunFailed } from "../log/entry.ts";
 import type { RunEvent } from "./events.ts";
+import { isRunEnd } from "./watch.ts";
 
 /** What a run came to, for callers that do not want its events. */
 export interface RunResult {
@@ -31,22 +33,43 @@ export interface RunTiming {
   readonly toolCalls: number;
 }
 
-/** Reads a run's events to the end. `events` as from `Sessions.watchRun`. */
+/**
+ * Reads a run's events to the end. `events` as from `Sessions.watchRun`.
+ * @throws AppError `cancelled` when they end before the run: the reader left, or the runtime was closed.
+ */
 export async function collectRun(events: AsyncIterable<RunEvent>): Promise<RunResult> {
   const summary = createRunSummary();
-  for await (const event of events) summary.add(event);
-  return summary.result();
+  let last: RunEvent | undefined;
+  for await (const event of events) {
+    summary.add(event);
+    last = event;
+  }
+  if (last?.type === "entry" && isRunEnd(last.entry)) return summary.result();
+  throw new AppError("cancelled", "the reading was ended before the run was");
 }
 
-/** Adds up a run while its events pass by. */
+/** Adds up a run while its events pass by, from its start or from a message that it took up later. */
 export function createRunSummary(): { add(event: RunEvent): void; result(): RunResult } {
+  let tally = createTally();
+  return {
+    add(event) {
+      if (event.type !== "entry") return;
+      // The message may have come too late for the run that was under way.
+      if (event.entry.type === "runStarted") tally = createTally();
+      tally.add(event.entry);
+    },
+    result: () => tally.result(),
+  };
+}
+
+function createTally(): { add(entry: Entry): void; result(): RunResult } {
   let sessionId = "";
   let runId = "";
   let end: Pick<RunResult, "reason" | "error"> = { reason: "stopped", error: null };
   let text = "";
   let usage = noUsage;
   let costUsd: number | null = 0;
-  let startedAt = 0;
+  let startedAt: number | undefined;
   let endedAt = 0;
   let modelMs = 0;
   let toolsMs = 0;
@@ -67,14 +90,11 @@ export function createRunSummary(): { add(event: RunEvent): void; result(): RunR
   }
 
   return {
-    add(event) {
-      if (event.type !== "entry") return;
-      const { entry } = event;
+    add(entry) {
+      sessionId = entry.sessionId;
+      startedAt ??= entry.at;
+      if ("runId" in entry) runId = entry.runId;
       switch (entry.type) {
-        case "runStarted":
-          ({ sessionId, runId } = entry);
-          startedAt = entry.at;
-          break;
         case "runResumed":
           away.push([lastAt, entry.at]);
           askedAt = null;
@@ -117,6 +137,7 @@ export function createRunSummary(): { add(event: RunEvent): void; result(): RunR
           break;
         case "sessionCreated":
         case "userMessage":
+        case "runStarted":
         case "toolStarted":
         case "stopRequested":
           break;
@@ -124,7 +145,7 @@ export function createRunSummary(): { add(event: RunEvent): void; result(): RunR
       lastAt = entry.at;
     },
     result() {
-      const totalMs = endedAt - startedAt;
+      const totalMs = endedAt - (startedAt ?? endedAt);
       const overheadMs = Math.max(0, totalMs - covered([...busy, ...away]));
       const timing = { totalMs, modelMs, toolsMs, overheadMs, modelCalls, toolCalls };
       return { sessionId, runId, ...end, text, usage, costUsd, timing };

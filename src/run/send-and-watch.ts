@@ -22,28 +22,42 @@ export async function sendAndWatch(
   sessions: Sessions,
   { id, headSeq }: Pick<SessionRecord, "id" | "headSeq">,
   message: SendMessage,
+  signal?: AbortSignal,
 ): Promise<WatchedMessage> {
   const watching = new AbortController();
   const live = sessions.watch(id, { after: headSeq, signal: watching.signal });
   try {
     const { messageId, duplicate } = await sessions.send(id, message);
     if (!duplicate) {
-      const events = readAhead(untilAnswered(fromMessage(live, messageId), messageId), watching.signal);
-      return { messageId, duplicate, events, leave: () => watching.abort() };
+      const run = untilAnswered(fromMessage(live, messageId), messageId);
+      return {
+        messageId,
+        duplicate,
+        events: readAhead(run, watching, signal),
+        leave: () => watching.abort(),
+      };
     }
     // A message that was sent before may stand anywhere in the log.
     watching.abort();
     const again = new AbortController();
-    const events = sessions.watchRun(id, messageId, { signal: again.signal });
-    return { messageId, duplicate, events, leave: () => again.abort() };
+    const run = sessions.watchRun(id, messageId, { signal: again.signal });
+    return { messageId, duplicate, events: readAhead(run, again, signal), leave: () => again.abort() };
   } catch (error) {
     watching.abort();
     throw error;
   }
 }
 
-function readAhead(events: AsyncIterable<RunEvent>, signal: AbortSignal): AsyncIterable<RunEvent> {
-  const channel = createChannel<RunEvent>(signal);
-  pump(events, channel);
+/** Ends when the signal is aborted, which may live much longer than the run. */
+function readAhead(
+  events: AsyncIterable<RunEvent>,
+  watching: AbortController,
+  signal: AbortSignal | undefined,
+): AsyncIterable<RunEvent> {
+  const channel = createChannel<RunEvent>(watching.signal);
+  const leave = () => watching.abort();
+  if (signal?.aborted) leave();
+  signal?.addEventListener("abort", leave, { once: true });
+  pump(events, channel).then(() => signal?.removeEventListener("abort", leave));
   return channel;
 }

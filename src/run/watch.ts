@@ -135,12 +135,26 @@ export async function* untilAnswered(
   events: AsyncIterable<RunEvent>,
   messageId: string,
 ): AsyncGenerator<RunEvent> {
+  let arrived = false;
+  /** The model was asked since it arrived, or a stop came after it: the run that is under way is the one. */
   let taken = false;
   for await (const event of events) {
     yield event;
     if (event.type !== "entry") continue;
-    taken ||= isMessage(event, messageId);
-    const { type } = event.entry;
-    if (taken && (type === "runFinished" || type === "runFailed")) return;
+    const { entry } = event;
+    if (!arrived) arrived = isMessage(event, messageId);
+    else if (entry.type === "modelCalled" || entry.type === "stopRequested") taken = true;
+    else if (isRunEnd(entry) && (taken || !leavesMessages(entry))) return;
   }
+}
+
+type RunEndEntry = Extract<Entry, { readonly type: "runFinished" | "runFailed" }>;
+
+export function isRunEnd(entry: Entry): entry is RunEndEntry {
+  return entry.type === "runFinished" || entry.type === "runFailed";
+}
+
+/** A message that arrives after a stop, or during a request that fails for good, is answered by the run after that. */
+function leavesMessages(end: RunEndEntry): boolean {
+  return end.type === "runFailed" || end.reason === "stopped";
 }

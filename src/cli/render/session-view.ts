@@ -27,7 +27,7 @@ export interface SessionView extends Pick<RunView, "add" | "activity" | "close">
 
 export function createSessionView(options: ViewOptions): SessionView {
   const view = createRunView(options);
-  let summary = createRunSummary();
+  const summary = createRunSummary();
   let totals: Totals = {
     runs: 0,
     modelMs: 0,
@@ -41,7 +41,6 @@ export function createSessionView(options: ViewOptions): SessionView {
 
   return {
     add(event) {
-      if (event.type === "entry" && event.entry.type === "runStarted") summary = createRunSummary();
       summary.add(event);
       const text = view.add(event);
       if (!isEnd(event)) return text;

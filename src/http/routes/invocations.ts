@@ -1,6 +1,7 @@
 import { AppError, isAppError } from "../../lib/errors.ts";
 import type { RunFailed } from "../../log/entry.ts";
 import type { SessionRecord } from "../../log/session-log.ts";
+import type { RunEvent } from "../../run/events.ts";
 import { createRunSummary } from "../../run/run-result.ts";
 import { sendAndWatch, type WatchedMessage } from "../../run/send-and-watch.ts";
 import type { HttpDeps } from "../deps.ts";
@@ -110,22 +111,26 @@ async function answer(
 ): Promise<Response> {
   const signal = AbortSignal.any([c.req.raw.signal, closingSignal(c)]);
   const summary = createRunSummary();
+  let last: RunEvent | undefined;
   try {
     for await (const event of untilAborted(events, signal)) {
       summary.add(event);
-      if (event.type !== "entry") continue;
-      if (event.entry.type === "runFailed") return failedRun(event.entry, sessionId, headers);
-      if (event.entry.type !== "runFinished") continue;
-      const { runId, reason } = event.entry;
-      const { text, usage, costUsd } = summary.result();
-      return c.json(
-        { text, sessionId, runId, reason, usage, costUsd } satisfies InvocationAnswer,
-        200,
-        headers,
-      );
+      last = event;
     }
   } finally {
     leave();
+  }
+  if (last?.type === "entry" && last.entry.type === "runFailed") {
+    return failedRun(last.entry, sessionId, headers);
+  }
+  if (last?.type === "entry" && last.entry.type === "runFinished") {
+    const { runId, reason } = last.entry;
+    const { text, usage, costUsd } = summary.result();
+    return c.json(
+      { text, sessionId, runId, reason, usage, costUsd } satisfies InvocationAnswer,
+      200,
+      headers,
+    );
   }
   const closing = wireError("unavailable", "the server is closing; the run goes on when it is back", {
     hint: "Ask again with the same Idempotency-Key, or read the session's events.",

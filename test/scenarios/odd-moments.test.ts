@@ -1,0 +1,106 @@
+import { getEventListeners } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { z } from "zod";
+import { defineTool } from "../../src/index.ts";
+import type { Script } from "../../src/testing/testing.ts";
+import { startScenario, story } from "./in-process.ts";
+
+/** What comes at a moment that nobody planned for: a stop, a message, the end of the process, a tool that misbehaves. */
+
+const calls = (tool: string): Script => ({ turns: [{ calls: [{ tool }] }, { text: "Done.", times: "any" }] });
+
+/** A call that is under way until it is told to end, or its signal is aborted. */
+function waitingTool() {
+  const started = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<string>();
+  const tool = defineTool({
+    name: "wait",
+    description: "",
+    input: z.object({}),
+    run: (_input, { signal }) => {
+      started.resolve();
+      const aborted = new Promise<string>((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      });
+      return Promise.race([release.promise, aborted]);
+    },
+  });
+  return { tool, started: started.promise, release: release.resolve };
+}
+
+describe("a message that comes", () => {
+  it("after a stop is answered by the run after the stopped one", async () => {
+    const { tool, started } = waitingTool();
+    await using scenario = await startScenario(calls("wait"), { agent: { tools: [tool] } });
+    const session = await scenario.session();
+    await session.send("One");
+    await started;
+    const stopping = session.stop();
+    const second = await session.send("Two");
+    expect(await second.result()).toMatchObject({ reason: "endTurn", text: "Done." });
+    expect(await stopping).toBe(true);
+    expect(story(await scenario.log(session))).toMatch(/stopRequested userMessage .*runFinished runStarted/);
+  });
+
+  it("during a request that fails for good is answered by the run after that", async () => {
+    const failing = { text: "abcdef", error: { kind: "badRequest" as const, afterChunks: 1 } };
+    await using scenario = await startScenario({
+      turns: [{ ...failing, chunkSize: 2, delayMs: 200 }, { text: "Done." }],
+    });
+    const session = await scenario.session();
+    await session.send("One");
+    await eventually(async () => story(await scenario.log(session)).endsWith("modelCalled"));
+    const second = await session.send("Two");
+    expect(await second.result()).toMatchObject({ reason: "endTurn", text: "Done." });
+    expect(story(await scenario.log(session))).toMatch(/userMessage modelFailed runFailed runStarted/);
+  });
+
+  it("during a run has the result of that run, timed from the message on", async () => {
+    const { tool, started, release } = waitingTool();
+    await using scenario = await startScenario(calls("wait"), { agent: { tools: [tool] } });
+    const session = await scenario.session();
+    const first = await session.send("One");
+    await started;
+    const second = await session.send("Two");
+    release("waited");
+    const result = await second.result();
+    expect(result).toMatchObject({ sessionId: session.id, runId: (await first.result()).runId });
+    expect(result.timing.totalMs).toBeLessThan(60_000);
+  });
+});
+
+describe("what is left when something ends early", () => {
+  const unhandled: unknown[] = [];
+  const note = (error: unknown) => unhandled.push(error);
+  beforeEach(() => void process.on("unhandledRejection", note));
+  afterEach(() => {
+    process.off("unhandledRejection", note);
+    expect(unhandled.splice(0)).toEqual([]);
+  });
+
+  it("a result is not made up when the runtime is closed", async () => {
+    const { tool, started } = waitingTool();
+    const scenario = await startScenario(calls("wait"), { agent: { tools: [tool] }, graceMs: 10 });
+    const result = (await (await scenario.session()).send("Go")).result().catch((error: unknown) => error);
+    await started;
+    await scenario[Symbol.asyncDispose]();
+    expect(await result).toMatchObject({ code: "cancelled" });
+  });
+
+  it("a signal that outlives its runs keeps nothing of them", async () => {
+    await using scenario = await startScenario({ turns: [{ text: "ok", times: "any" }] });
+    const session = await scenario.session();
+    const { signal } = new AbortController();
+    for (let i = 0; i < 3; i++) await (await session.send("Go", { signal })).result();
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+  });
+});
+
+async function eventually(holds: () => Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 1_000; i++) {
+    if (await holds()) return;
+    await sleep(10);
+  }
+  throw new Error("it did not become true within 10 s");
+}
