@@ -6,7 +6,7 @@ import type { SessionLog, SessionRecord } from "../log/session-log.ts";
 import type { SandboxPool } from "../sandboxes/pool.ts";
 import type { Command, RunQueue } from "./queue.ts";
 import type { Sessions } from "./sessions.ts";
-import { type DeltaBus, fromMessage, untilAnswered, watchSession } from "./watch.ts";
+import { type DeltaBus, fromMessage, isRunEnd, untilAnswered, watchSession } from "./watch.ts";
 
 export interface CommandPorts {
   readonly log: SessionLog & RunQueue;
@@ -77,7 +77,7 @@ export function createSessions({ log, agents, bus, sandboxes }: CommandPorts): S
         type: "stop",
         ...(reason === undefined ? {} : { reason }),
       });
-      await runEndAfterStop(log, sessionId, headSeq, id);
+      await runEndAfterStop(log, sessionId, { after: headSeq, isRunning: status === "running", stopId: id });
       return { stopped: true };
     },
 
@@ -110,21 +110,27 @@ function checkSessionId(id: string): void {
   });
 }
 
-/** Resolves when the log shows the stop and the end of the run that it ended; a stop that found nothing to end is done at once. */
+/**
+ * Resolves when the log shows the stop and the end of the run that it ended; a stop that found nothing to end is done at
+ * once. @throws AppError `unavailable` when the store is closed before that.
+ */
 async function runEndAfterStop(
   log: SessionLog,
   sessionId: string,
-  after: number,
-  stopId: string,
+  {
+    after,
+    isRunning,
+    stopId,
+  }: { readonly after: number; readonly isRunning: boolean; readonly stopId: string },
 ): Promise<void> {
-  const done = new AbortController();
+  const { signal } = new AbortController();
   let stopped = false;
-  let running = true;
-  for await (const entry of log.follow(sessionId, after, done.signal)) {
-    if (entry.type === "runStarted" || entry.type === "runResumed") running = true;
-    if (entry.type === "runFinished" || entry.type === "runFailed") running = false;
+  let open = isRunning;
+  for await (const entry of log.follow(sessionId, after, signal)) {
+    if (entry.type === "userMessage" || entry.type === "runStarted") open = true;
+    if (isRunEnd(entry)) open = false;
     if (entry.type === "stopRequested" && entry.inboxId === stopId) stopped = true;
-    if (stopped && !running) break;
+    if (stopped && !open) return;
   }
-  done.abort();
+  throw new AppError("unavailable", "the runtime was closed before the run had ended; the stop stands");
 }

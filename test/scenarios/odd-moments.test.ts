@@ -1,8 +1,12 @@
 import { getEventListeners } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { defineTool } from "../../src/index.ts";
+import { openSqliteStore } from "../../src/stores/sqlite/sqlite.ts";
 import type { Script } from "../../src/testing/testing.ts";
 import { startScenario, story } from "./in-process.ts";
 
@@ -70,6 +74,29 @@ describe("a message that comes", () => {
   });
 });
 
+describe("a stop", () => {
+  it("that finds another one on its way and nothing running is done", async () => {
+    await using home = await temporaryHome();
+    await using reader = await startScenario(calls("none"), { ...home, work: "none" });
+    const session = await reader.session();
+    await using store = await openSqliteStore({ path: join(home.dataDir, "holdfast.db") });
+    await store.enqueue(session.id, { type: "stop" });
+    const stopping = session.stop();
+    await using _worker = await startScenario(calls("none"), home);
+    expect(await stopping).toBe(true);
+  });
+
+  it("is not said to be done when the runtime is closed before it is", async () => {
+    const scenario = await startScenario(calls("none"), { work: "none" });
+    const session = await scenario.session();
+    await session.send("Go");
+    const stopping = session.stop().catch((error: unknown) => error);
+    await sleep(20);
+    await scenario[Symbol.asyncDispose]();
+    expect(await stopping).toMatchObject({ code: "unavailable" });
+  });
+});
+
 describe("what is left when something ends early", () => {
   const unhandled: unknown[] = [];
   const note = (error: unknown) => unhandled.push(error);
@@ -96,6 +123,11 @@ describe("what is left when something ends early", () => {
     expect(getEventListeners(signal, "abort")).toEqual([]);
   });
 });
+
+async function temporaryHome(): Promise<{ readonly dataDir: string } & AsyncDisposable> {
+  const dataDir = await mkdtemp(join(tmpdir(), "holdfast-odd-"));
+  return { dataDir, [Symbol.asyncDispose]: () => rm(dataDir, { recursive: true, force: true }) };
+}
 
 async function eventually(holds: () => Promise<boolean>): Promise<void> {
   for (let i = 0; i < 1_000; i++) {
