@@ -1,3 +1,5 @@
+import { inspect } from "node:util";
+
 /**
  * The one error class for failures that a caller can act on. Everything else that is thrown is a defect.
  *
@@ -51,7 +53,7 @@ export function isAppError(error: unknown, code?: ErrorCode): error is AppError 
 /** The message of anything that was thrown; for logs and for texts that name a cause. */
 export function errorMessage(error: unknown): string {
   if (error instanceof Error) return error.message || error.name;
-  return typeof error === "string" ? error : (JSON.stringify(error) ?? String(error));
+  return typeof error === "string" ? error : inspect(error);
 }
 
 /** The `code` of a Node system error ("ENOENT", "ENOSPC"), or undefined. */

@@ -1,8 +1,9 @@
 import type { Agent } from "../agents/agent.ts";
+import { errorMessage } from "../lib/errors.ts";
 import type { ModelFailure, ModelFailureKind, RunEnd, RunFailed } from "../log/entry.ts";
 import type { OpenCall, RunState, SessionState } from "../log/fold.ts";
 import { unknownText } from "../tools/execute.ts";
-import type { Tool } from "../tools/tool.ts";
+import type { ParsedInput, Tool } from "../tools/tool.ts";
 
 /** What to do next. The loop performs it, appends what came of it, and asks again. */
 export type Step =
@@ -97,7 +98,7 @@ function planCall(call: OpenCall, agent: Agent, run: RunState): CallPlan {
     const text = `The arguments of ${call.name} were not valid JSON, so it was not started. Send them again as one JSON object.`;
     return { type: "finish", call, outcome: "invalid", text };
   }
-  const parsed = tool.parse(call.input);
+  const parsed = parse(tool, call.input);
   if (!parsed.ok) {
     const text = `The arguments do not fit ${call.name}, so it was not started:\n${parsed.complaint}`;
     return { type: "finish", call, outcome: "invalid", text };
@@ -124,7 +125,7 @@ function planRecovery(
     outcome: "unknown",
     text: unknownText(call.name, why),
   });
-  const parsed = tool?.parse(call.input);
+  const parsed = tool && parse(tool, call.input);
   if (tool === undefined || parsed === undefined || !parsed.ok) {
     return unknown("the tool is not available in the same form any more");
   }
@@ -147,6 +148,15 @@ function planRecovery(
         : { type: "reconcile", call, tool, input };
     case "once":
       return unknown("it must not be repeated without knowing");
+  }
+}
+
+/** A tool of a user that throws here (an asynchronous schema, for example) costs its own calls only. */
+function parse(tool: Tool, input: unknown): ParsedInput {
+  try {
+    return tool.parse(input);
+  } catch (error) {
+    return { ok: false, complaint: `They could not be checked: ${errorMessage(error)}` };
   }
 }
 

@@ -20,9 +20,16 @@ const SETTLE_MS = 5_000;
  * nothing costs its own call only.
  */
 export function execute(tool: Tool, input: unknown, context: ToolContext): Promise<Executed> {
-  return supervise(tool, context, async (limited) =>
-    limitSize(fromResult(await tool.run(input, limited)), context),
-  );
+  return supervise(tool, context, async (limited) => limitSize(await run(tool, input, limited), context));
+}
+
+async function run(tool: Tool, input: unknown, context: ToolContext): Promise<Executed> {
+  try {
+    return fromResult(await tool.run(input, context));
+  } catch (error) {
+    if (context.signal.aborted) throw error;
+    return failed(tool, error);
+  }
 }
 
 /** Asks a tool what became of a call that an earlier process started; "notStarted" means that it may be run. */
@@ -36,7 +43,7 @@ export async function reconcile(
     const answer = await tool.reconcile(input, limited);
     switch (answer.type) {
       case "finished":
-        return fromResult(answer.result);
+        return limitSize(fromResult(answer.result), context);
       case "lost":
         return { outcome: "unknown", blocks: [{ type: "text", text: unknownText(tool.name, answer.why) }] };
       case "notStarted":
@@ -132,8 +139,18 @@ function fromResult(result: ToolResult): Executed {
   return {
     outcome,
     blocks: blocksOf(result.content),
-    ...(result.details === undefined ? {} : { details: result.details }),
+    ...(result.details === undefined ? {} : { details: storable(result.details) }),
   };
+}
+
+/** The call has happened, so details that are not JSON (a bigint, a cycle) must not keep its result out of the log. */
+function storable(details: NonNullable<ToolResult["details"]>): NonNullable<ToolResult["details"]> {
+  try {
+    JSON.stringify(details);
+    return details;
+  } catch (error) {
+    return { notStorable: errorMessage(error) };
+  }
 }
 
 /** A long text is kept as a file in the workspace, and the model gets its beginning, its end and the file's path. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { defineTool } from "../../src/index.ts";
+import { defineTool, type ToolResult } from "../../src/index.ts";
 import { openSqliteStore } from "../../src/stores/sqlite/sqlite.ts";
 import type { Script } from "../../src/testing/testing.ts";
 import { startScenario, story } from "./in-process.ts";
@@ -97,6 +97,51 @@ describe("a stop", () => {
   });
 });
 
+describe("a tool that misbehaves costs its own call only:", () => {
+  const circular: Record<string, unknown> = {};
+  circular.self = circular;
+
+  it.each<[string, () => ToolResult]>([
+    ["it throws something with a cycle", () => raise(circular)],
+    ["it throws a bigint", () => raise(1n)],
+    ["it throws a long error", () => raise(new Error("x".repeat(300_000)))],
+    ["its details are not JSON", () => ({ content: "ok", details: { n: 1n } })],
+    ["it answers with nothing", () => undefined as unknown as ToolResult],
+    ["its content is no content", () => ({ content: [{ type: "text", text: 5n }] }) as unknown as ToolResult],
+  ])("%s", async (_name, answer) => {
+    let runs = 0;
+    const tool = defineTool({
+      name: "bad",
+      description: "",
+      input: z.object({}),
+      effect: "keyed",
+      run: () => {
+        runs += 1;
+        return answer();
+      },
+    });
+    await using scenario = await startScenario(calls("bad"), {
+      agent: { tools: [tool], sandbox: { isolation: "none" } },
+    });
+    const session = await scenario.session();
+    expect(await (await session.send("Go")).result()).toMatchObject({ reason: "endTurn", text: "Done." });
+    expect(runs).toBe(1);
+    expect(JSON.stringify(await scenario.log(session)).length).toBeLessThan(60_000);
+  });
+
+  it("its arguments cannot be checked", async () => {
+    const input = z.object({ a: z.string().refine(async () => true) });
+    const tool = defineTool({ name: "bad", description: "", input, run: () => "ok" });
+    await using scenario = await startScenario(
+      { turns: [{ calls: [{ tool: "bad", input: { a: "x" } }] }, { text: "Done." }] },
+      { agent: { tools: [tool] } },
+    );
+    const session = await scenario.session();
+    expect(await (await session.send("Go")).result()).toMatchObject({ reason: "endTurn", text: "Done." });
+    expect(JSON.stringify(await scenario.log(session))).toContain("could not be checked");
+  });
+});
+
 describe("what is left when something ends early", () => {
   const unhandled: unknown[] = [];
   const note = (error: unknown) => unhandled.push(error);
@@ -123,6 +168,10 @@ describe("what is left when something ends early", () => {
     expect(getEventListeners(signal, "abort")).toEqual([]);
   });
 });
+
+function raise(thrown: unknown): never {
+  throw thrown;
+}
 
 async function temporaryHome(): Promise<{ readonly dataDir: string } & AsyncDisposable> {
   const dataDir = await mkdtemp(join(tmpdir(), "holdfast-odd-"));
