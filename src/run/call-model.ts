@@ -2,6 +2,7 @@ import type { Agent } from "../agents/agent.ts";
 import { assemble } from "../context/assemble.ts";
 import { AppError, errorMessage } from "../lib/errors.ts";
 import { newId, random } from "../lib/ids.ts";
+import { raceSignal } from "../lib/streams.ts";
 import type { AssistantBlock } from "../log/content.ts";
 import type { ModelFailure } from "../log/entry.ts";
 import type { SessionState } from "../log/fold.ts";
@@ -31,14 +32,11 @@ export async function callModel(
   writer.append({ type: "modelCalled", runId, model, attempt: step.attempt });
   const started = clock.monotonic();
   const request = assemble(writer.lease.sessionId, writer.state, agent);
-  const { last, firstTokenMs, shown } = await readAnswer(
-    () => ports.models(agent, model),
-    request,
-    runId,
-    ports,
-    cancel,
-  );
-  if (cancel.aborted) return;
+  const reading = readAnswer(() => ports.models(agent, model), request, runId, ports, cancel);
+  // Not even a model that does not heed its signal holds up a stop.
+  const read = await raceSignal(reading, cancel, null);
+  if (read === null || cancel.aborted) return;
+  const { last, firstTokenMs, shown } = read;
 
   const totalMs = Math.round(clock.monotonic() - started);
   if (last.type === "failed") {
@@ -94,6 +92,7 @@ async function readAnswer(
       if (event.type === "finished" || event.type === "failed") {
         return { last: event, firstTokenMs, shown: firstTokenMs !== null };
       }
+      if (cancel.aborted) break;
       firstTokenMs ??= Math.round(ports.clock.monotonic() - started);
       showDelta(event, runId, ports);
     }

@@ -76,6 +76,7 @@ function createRunner(writer: SessionWriter, ports: LoopPorts, control: LoopCont
     // Intent before effect: whatever can change something waits until its start is on disk.
     if (tool.effect !== "readonly") await writer.durable();
     if (control.abandoned.aborted) return ABANDONED;
+    if (stop.aborted) return refused("cancelled", "Not started: the run was stopped.");
     return orAbandon(execute(tool, input, contextOf(callId, operationId, attempt)));
   }
 

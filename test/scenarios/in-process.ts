@@ -22,7 +22,7 @@ export interface Scenario extends AsyncDisposable {
   log(session: Session): Promise<readonly Entry[]>;
 }
 
-export interface ScenarioOptions extends Partial<Omit<RuntimeOptions, "agents" | "models">> {
+export interface ScenarioOptions extends Partial<Omit<RuntimeOptions, "agents">> {
   readonly agent?: Partial<AgentDefinition>;
 }
 

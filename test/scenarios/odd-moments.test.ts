@@ -6,7 +6,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { defineTool, type ToolResult } from "../../src/index.ts";
+import type { Model } from "../../src/models/model.ts";
 import { openSqliteStore } from "../../src/stores/sqlite/sqlite.ts";
+import type { Store } from "../../src/stores/store.ts";
 import type { Script } from "../../src/testing/testing.ts";
 import { startScenario, story } from "./in-process.ts";
 
@@ -75,6 +77,47 @@ describe("a message that comes", () => {
 });
 
 describe("a stop", () => {
+  it("ends a request of a model that does not heed its signal", async () => {
+    const asked = Promise.withResolvers<void>();
+    const deaf: Model = {
+      id: "deaf/one",
+      async *stream() {
+        asked.resolve();
+        await new Promise(() => {});
+      },
+    };
+    await using scenario = await startScenario(calls("none"), { models: () => deaf });
+    const session = await scenario.session();
+    await session.send("Go");
+    await asked.promise;
+    expect(await session.stop()).toBe(true);
+  });
+
+  it("that finds a call about to start leaves it undone", async () => {
+    let runs = 0;
+    const tool = defineTool({
+      name: "pay",
+      description: "",
+      input: z.object({}),
+      run: () => {
+        runs += 1;
+        return "paid";
+      },
+    });
+    await using home = await temporaryHome();
+    await using slow = await storeThatStallsAt(home.dataDir, "toolStarted");
+    await using scenario = await startScenario(calls("pay"), { ...home, ...slow, agent: { tools: [tool] } });
+    const session = await scenario.session();
+    await session.send("Go");
+    await slow.reached;
+    const stopping = session.stop();
+    await sleep(50);
+    slow.goOn();
+    await stopping;
+    expect(runs).toBe(0);
+    expect(story(await scenario.log(session))).toMatch(/toolStarted stopRequested toolFinished runFinished$/);
+  });
+
   it("that finds another one on its way and nothing running is done", async () => {
     await using home = await temporaryHome();
     await using reader = await startScenario(calls("none"), { ...home, work: "none" });
@@ -176,6 +219,29 @@ function raise(thrown: unknown): never {
 async function temporaryHome(): Promise<{ readonly dataDir: string } & AsyncDisposable> {
   const dataDir = await mkdtemp(join(tmpdir(), "holdfast-odd-"));
   return { dataDir, [Symbol.asyncDispose]: () => rm(dataDir, { recursive: true, force: true }) };
+}
+
+/** A disk that takes its time with the first entry of a type. Appends keep their order. */
+async function storeThatStallsAt(dataDir: string, type: string) {
+  const real = await openSqliteStore({ path: join(dataDir, "holdfast.db") });
+  const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
+  const { promise: released, resolve: goOn } = Promise.withResolvers<void>();
+  let before: Promise<void> = Promise.resolve();
+  const store: Store = {
+    ...real,
+    append(...words) {
+      const isMeant = words[2].some((entry) => entry.type === type);
+      before = before.then(async () => {
+        if (isMeant) {
+          reach();
+          await released;
+        }
+        await real.append(...words);
+      });
+      return before;
+    },
+  };
+  return { store, reached, goOn, [Symbol.asyncDispose]: () => real[Symbol.asyncDispose]() };
 }
 
 async function eventually(holds: () => Promise<boolean>): Promise<void> {
