@@ -5,8 +5,8 @@ import type { SessionWriter } from "./session-writer.ts";
 
 /** Moves what anybody put into a session's inbox into its log; called by the owner whenever the session is woken. */
 export interface Inbox {
-  /** Appends an entry for each new item. True when one of them was a stop. */
-  take(): Promise<boolean>;
+  /** Appends an entry for each new item. */
+  take(): Promise<void>;
 }
 
 export function createInbox(queue: RunQueue, writer: SessionWriter): Inbox {
@@ -18,7 +18,6 @@ export function createInbox(queue: RunQueue, writer: SessionWriter): Inbox {
       const fresh = items.filter((item) => !taken.has(item.id));
       for (const item of fresh) taken.add(item.id);
       if (fresh.length > 0) writer.append(...fresh.map(entryOf));
-      return fresh.some((item) => item.command.type === "stop");
     },
   };
 }

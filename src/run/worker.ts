@@ -44,6 +44,8 @@ export interface WorkerOptions {
 const SWEEP_MS = 1_000;
 /** A session whose log could not be written is tried again after this. */
 const STALL_MS = 3_000;
+/** More sessions than there can be. */
+const EVERY = Number.MAX_SAFE_INTEGER;
 /** States kept of sessions that went idle, so that their next message need not fold the log again. */
 const KNOWN_STATES = 256;
 
@@ -103,9 +105,9 @@ export function createWorker(options: WorkerOptions): Worker {
     try {
       await workWithLease(lease, entry);
     } finally {
-      // A lease that was lost is not ours to give back, which the store knows; one that cannot be given back now (a full
-      // disk) stays ours, and the next try finds it.
-      await log.release(lease).catch(() => {});
+      // A lease that was lost is not ours to give back, which the store knows. One that cannot be given back now (a full
+      // disk) stays ours: nobody else takes the session up, so it is tried again as one that could not be written.
+      await log.release(lease);
     }
     if (!entry.woken) options.onIdle?.(sessionId);
   }
@@ -119,7 +121,8 @@ export function createWorker(options: WorkerOptions): Worker {
     const stops = createStops(writer, abandoned);
     const takeInbox = async () => {
       entry.woken = false;
-      if (await inbox.take()) stops.stop();
+      await inbox.take();
+      stops.obey();
     };
 
     let pokes = Promise.resolve();
@@ -160,11 +163,11 @@ export function createWorker(options: WorkerOptions): Worker {
       { type: "notice", code: isAppError(error) ? error.code : "internal", message },
       0,
     );
-    setTimeout(() => wake(sessionId), STALL_MS).unref();
   }
 
   async function sweep(): Promise<void> {
-    for (const sessionId of await log.runnable(concurrency)) wake(sessionId);
+    for (const sessionId of stalledUntil.keys()) wake(sessionId);
+    for (const sessionId of await log.runnable(only === undefined ? concurrency : EVERY)) wake(sessionId);
   }
 
   function sweepAndSchedule(): void {
@@ -204,11 +207,11 @@ function abandonAll(active: ReadonlyMap<string, Active>): void {
 function createStops(
   writer: SessionWriter,
   abandoned: AbortSignal,
-): Pick<LoopControl, "stopSignal" | "cancelSignal"> & { stop(): void } {
+): Pick<LoopControl, "stopSignal" | "cancelSignal"> & { obey(): void } {
   let stopping = new AbortController();
   let cancel = AbortSignal.any([stopping.signal, abandoned]);
 
-  function refresh(): void {
+  function obey(): void {
     const { run } = writer.state;
     if (stopping.signal.aborted && run !== null && !run.stopRequested) {
       stopping = new AbortController();
@@ -219,13 +222,13 @@ function createStops(
 
   return {
     stopSignal() {
-      refresh();
+      obey();
       return stopping.signal;
     },
     cancelSignal() {
-      refresh();
+      obey();
       return cancel;
     },
-    stop: () => stopping.abort(),
+    obey,
   };
 }

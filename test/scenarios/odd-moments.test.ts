@@ -210,6 +210,25 @@ describe("what is left when something ends early", () => {
     for (let i = 0; i < 3; i++) await (await session.send("Go", { signal })).result();
     expect(getEventListeners(signal, "abort")).toEqual([]);
   });
+
+  it("a lease that could not be given back is given back later", async () => {
+    await using home = await temporaryHome();
+    await using real = await openSqliteStore({ path: join(home.dataDir, "holdfast.db") });
+    let refused = 0;
+    const store: Store = {
+      ...real,
+      release: async (lease) => {
+        if (refused++ === 0) throw new Error("the disk is full");
+        await real.release(lease);
+      },
+    };
+    await using scenario = await startScenario({ turns: [{ text: "ok", times: "any" }] }, { ...home, store });
+    const session = await scenario.session();
+    await (await session.send("Go")).result();
+    await using other = await openSqliteStore({ path: join(home.dataDir, "holdfast.db") });
+    await eventually(async () => (await other.claim(session.id)) !== undefined);
+    expect(scenario.notices).toEqual([expect.stringContaining("the disk is full")]);
+  });
 });
 
 function raise(thrown: unknown): never {
