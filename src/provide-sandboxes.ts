@@ -16,7 +16,7 @@ export function provideSandboxes({ dataDir, drivers, notify }: SandboxProvision)
   const chosen = new Map<Isolation, Promise<SandboxDriver>>();
 
   async function choose(isolation: Isolation): Promise<SandboxDriver> {
-    known ??= examine(drivers ?? (await sandboxDrivers()));
+    known ??= examine(drivers ?? sandboxDrivers());
     const candidates = await known;
     const { kind, notice } = selectSandbox(
       isolation,
@@ -51,8 +51,10 @@ interface Candidate {
   readonly probe: SandboxProbe;
 }
 
-async function examine(drivers: readonly SandboxDriver[]): Promise<readonly Candidate[]> {
-  return Promise.all(drivers.map(async (driver) => ({ driver, probe: await driver.probe() })));
+async function examine(
+  drivers: readonly SandboxDriver[] | Promise<readonly SandboxDriver[]>,
+): Promise<readonly Candidate[]> {
+  return Promise.all((await drivers).map(async (driver) => ({ driver, probe: await driver.probe() })));
 }
 
 /** All that come with Holdfast, the strongest first. Loaded when needed, so that commands without a sandbox start fast. */

@@ -6,7 +6,7 @@ import { loadAgentOrThrow } from "./agents/load.ts";
 import { type AgentRegistry, createAgentRegistry } from "./agents/registry.ts";
 import { type Config, readConfig } from "./config.ts";
 import { type Clock, systemClock } from "./lib/clock.ts";
-import { AppError, isAppError } from "./lib/errors.ts";
+import { AppError, errorMessage, isAppError } from "./lib/errors.ts";
 import { createCatalogue } from "./models/catalogue.ts";
 import type { ModelResolver } from "./models/model.ts";
 import { provideModels } from "./provide-models.ts";
@@ -103,7 +103,13 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
         clock,
         sandbox: async (sessionId) => sessions.sandbox(sessionId),
       },
-      onIdle: (sessionId) => sandboxes.release(sessionId),
+      onIdle: (sessionId) => {
+        sandboxes
+          .release(sessionId)
+          .catch((error: unknown) =>
+            notify(`the sandbox of ${sessionId} is not let go of: ${errorMessage(error)}`),
+          );
+      },
       report: notify,
       ...(typeof work === "object" ? { only: work.only } : {}),
       ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),

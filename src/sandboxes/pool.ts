@@ -27,7 +27,16 @@ export type DriverChoice = (isolation: "auto" | SandboxKind) => Promise<SandboxD
 export function createSandboxPool(dataDir: string, choose: DriverChoice): SandboxPool {
   const open = new Map<string, Promise<SharedSandbox>>();
 
-  async function start(
+  async function start(sessionId: string, wanted: SandboxWish): Promise<SharedSandbox> {
+    try {
+      return await openNew(sessionId, wanted);
+    } catch (cause) {
+      if (systemErrorCode(cause) !== "ENOSPC") throw cause;
+      throw new AppError("no_space", "the disk is full: the session's sandbox cannot be started", { cause });
+    }
+  }
+
+  async function openNew(
     sessionId: string,
     { sandbox, workspaceTemplate }: SandboxWish,
   ): Promise<SharedSandbox> {
@@ -58,7 +67,8 @@ export function createSandboxPool(dataDir: string, choose: DriverChoice): Sandbo
     },
     async release(sessionId) {
       const known = open.get(sessionId);
-      const shared = await known;
+      // One that could not be opened has told so to whoever wanted it.
+      const shared = await known?.catch(() => undefined);
       if (shared === undefined) return;
       await shared.unused();
       if (open.get(sessionId) !== known) return;
@@ -83,25 +93,25 @@ export function createSandboxPool(dataDir: string, choose: DriverChoice): Sandbo
 /** A sandbox that several callers use, with the knowledge of whether one of them does. */
 interface SharedSandbox {
   readonly sandbox: Sandbox;
-  /** Resolves when none of the commands started or attached to through `sandbox` runs. */
+  /** Resolves when none of the commands started or attached to through `sandbox` runs, or is being started. */
   unused(): Promise<void>;
 }
 
 function share(sandbox: Sandbox): SharedSandbox {
   const running = new Set<Promise<unknown>>();
-  function track(execution: Execution): Execution {
-    const ended = execution.result.catch(() => {}).finally(() => running.delete(ended));
+  function track<T extends Execution | undefined>(starting: Promise<T>): Promise<T> {
+    const ended = starting
+      .then((execution) => execution?.result)
+      .catch(() => {})
+      .finally(() => running.delete(ended));
     running.add(ended);
-    return execution;
+    return starting;
   }
   return {
     sandbox: {
       ...sandbox,
-      exec: async (spec) => track(await sandbox.exec(spec)),
-      async attach(operationId) {
-        const execution = await sandbox.attach(operationId);
-        return execution && track(execution);
-      },
+      exec: (spec) => track(sandbox.exec(spec)),
+      attach: (operationId) => track(sandbox.attach(operationId)),
     },
     async unused() {
       while (running.size > 0) await Promise.all(running);
@@ -134,9 +144,8 @@ async function copyTemplate(template: string, draft: string): Promise<void> {
   try {
     await cp(await realpath(template), draft, { recursive: true, verbatimSymlinks: true });
   } catch (cause) {
-    const code = systemErrorCode(cause);
+    if (systemErrorCode(cause) === "ENOSPC") throw cause;
     const message = `the agent's workspace ${template} cannot be copied: ${errorMessage(cause)}`;
-    if (code === "ENOSPC") throw new AppError("no_space", message, { cause });
     throw new AppError("invalid_config", message, {
       hint: "It takes a folder of plain files that does not hold Holdfast's own data directory.",
       cause,

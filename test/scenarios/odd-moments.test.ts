@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { defineTool, type ToolResult } from "../../src/index.ts";
 import type { Model } from "../../src/models/model.ts";
+import type { SandboxDriver } from "../../src/sandboxes/sandbox.ts";
 import { openSqliteStore } from "../../src/stores/sqlite/sqlite.ts";
 import type { Store } from "../../src/stores/store.ts";
 import type { Script } from "../../src/testing/testing.ts";
@@ -192,6 +193,31 @@ describe("what is left when something ends early", () => {
   afterEach(() => {
     process.off("unhandledRejection", note);
     expect(unhandled.splice(0)).toEqual([]);
+  });
+
+  it("a sandbox that fails to start when its run has ended harms nobody", async () => {
+    const starting = Promise.withResolvers<void>();
+    const start = Promise.withResolvers<never>();
+    const driver = {
+      kind: "none",
+      probe: async () => ({ kind: "none", available: true, problem: null, capabilities: {} }),
+      open: () => {
+        starting.resolve();
+        return start.promise;
+      },
+      destroy: async () => {},
+      async [Symbol.asyncDispose]() {},
+    } as unknown as SandboxDriver;
+    await using scenario = await startScenario(
+      { turns: [{ calls: [{ tool: "shell", input: { command: "true" } }] }, { text: "Done." }] },
+      { sandboxes: [driver], agent: { sandbox: { isolation: "none" } } },
+    );
+    const session = await scenario.session();
+    await session.send("Go");
+    await starting.promise;
+    await session.stop();
+    start.reject(new Error("no sandbox today"));
+    await sleep(20);
   });
 
   it("a result is not made up when the runtime is closed", async () => {
