@@ -235,6 +235,9 @@ static _Noreturn void supervise(struct options *o, int ready) {
   sigprocmask(SIG_BLOCK, &blocked, NULL);
   setsid();
   int lock = take_lock();
+  /* The launcher before this one removed its groups while it had the lock; they may have been ours already. */
+  for (size_t i = 0; i < o->cgroup_count; i++)
+    if (access(o->cgroups[i], F_OK) != 0) exit(EXIT_ALREADY_RUNNING);
   /* Under the lock: nothing of this session runs now. */
   if (o->workspace != NULL && own_tree(o->workspace, o->uid) != 0) die("cannot take over %s", o->workspace);
   struct descriptors d = prepare();

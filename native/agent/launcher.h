@@ -10,7 +10,7 @@
 #define LOCK_NAME "lock"
 #define LOG_NAME "log"
 #define JOURNAL_NAME "journal"
-/* Another launcher of this session is alive. */
+/* Another launcher of this session is alive, or has just gone and taken what this one was given: to be tried again. */
 #define EXIT_ALREADY_RUNNING 75
 
 /*

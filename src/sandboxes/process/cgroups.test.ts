@@ -2,7 +2,14 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { detectCgroups, makeCgroups, parseMembership, removeCgroups } from "./cgroups.ts";
+import {
+  type CgroupSupport,
+  cgroupDirectories,
+  detectCgroups,
+  makeCgroups,
+  parseMembership,
+  removeCgroups,
+} from "./cgroups.ts";
 
 const limits = { memoryBytes: 1000, processes: 10, fileSizeBytes: 1, cpus: 0.5 };
 let mount: string;
@@ -39,8 +46,11 @@ test("version 1: a group in each hierarchy, below our own where it can be seen",
   const support = await detectCgroups(mount, join(mount, "membership"));
   expect(support.version).toBe(1);
   expect([...support.controllers]).toEqual(["memory", "pids"]);
-  const groups = await makeCgroups(support, "box", limits);
-  expect(groups).toEqual([join(mount, "memory/ours/box"), join(mount, "pids/box")]);
+  await makeCgroups(support, "box", limits);
+  expect(cgroupDirectories(support, "box")).toEqual([
+    join(mount, "memory/ours/box"),
+    join(mount, "pids/box"),
+  ]);
   expect(await readFile(join(mount, "memory/ours/box/memory.limit_in_bytes"), "utf8")).toBe("1000");
   expect(await readFile(join(mount, "pids/box/pids.max"), "utf8")).toBe("26");
 });
@@ -53,8 +63,9 @@ test("version 2: nothing can be limited where controllers are not handed down", 
 
 test("version 2: one group with all limits", async () => {
   const parents = [{ directory: mount, controllers: ["memory", "pids", "cpu"] as const }];
-  const groups = await makeCgroups({ version: 2, controllers: new Set(), parents }, "box", limits);
-  expect(groups).toEqual([join(mount, "box")]);
+  const support: CgroupSupport = { version: 2, controllers: new Set(), parents };
+  await makeCgroups(support, "box", limits);
+  expect(cgroupDirectories(support, "box")).toEqual([join(mount, "box")]);
   expect(await readFile(join(mount, "box/memory.max"), "utf8")).toBe("1000");
   expect(await readFile(join(mount, "box/cpu.max"), "utf8")).toBe("50000 100000");
 });
@@ -62,7 +73,7 @@ test("version 2: one group with all limits", async () => {
 test("without the right to make groups there are none", async () => {
   const support = await detectCgroups(join(mount, "nothing"), join(mount, "nothing"));
   expect([...support.controllers]).toEqual([]);
-  expect(await makeCgroups(support, "box", limits)).toEqual([]);
+  expect(cgroupDirectories(support, "box")).toEqual([]);
 });
 
 test("looking leaves nothing behind, and removing minds nothing that is gone", async () => {

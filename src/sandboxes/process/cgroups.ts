@@ -86,13 +86,18 @@ async function canHoldGroups(directory: string): Promise<boolean> {
   return true;
 }
 
-/** Makes the session's groups with their limits. Returns their directories; the launcher joins and later removes them. */
+/** The directories of the groups of that name, whether they exist or not. */
+export function cgroupDirectories({ parents }: CgroupSupport, name: string): readonly string[] {
+  return parents.map(({ directory }) => join(directory, name));
+}
+
+/** Makes the session's groups with their limits, or sets those of groups that are there; the launcher joins and later removes them. */
 export async function makeCgroups(
   support: CgroupSupport,
   name: string,
   limits: SandboxLimits,
-): Promise<readonly string[]> {
-  return Promise.all(
+): Promise<void> {
+  await Promise.all(
     support.parents.map(async ({ directory, controllers }) => {
       const group = join(directory, name);
       await mkdir(group).catch((error: unknown) => {
@@ -102,7 +107,6 @@ export async function makeCgroups(
         const written = writeFile(join(group, file), value);
         await (optional ? written.catch(() => {}) : written);
       }
-      return group;
     }),
   );
 }
@@ -120,15 +124,14 @@ function settings(
   limits: SandboxLimits,
 ): readonly Setting[] {
   const memory = String(limits.memoryBytes);
+  const memoryAndSwap = { file: "memory.memsw.limit_in_bytes", value: memory, optional: true };
   // Above the limit that commands meet, so that the agent can always start what ends them.
   const pids = String(limits.processes + 2 * OWN_PROCESSES);
   const quota = String(Math.max(1000, Math.round(limits.cpus * PERIOD_US)));
   const byVersion: Record<1 | 2, Record<Controller, readonly Setting[]>> = {
     1: {
-      memory: [
-        { file: "memory.limit_in_bytes", value: memory },
-        { file: "memory.memsw.limit_in_bytes", value: memory, optional: true },
-      ],
+      // May never be the smaller one: so it goes up first, and down last.
+      memory: [memoryAndSwap, { file: "memory.limit_in_bytes", value: memory }, memoryAndSwap],
       pids: [{ file: "pids.max", value: pids }],
       cpu: [
         { file: "cpu.cfs_period_us", value: String(PERIOD_US) },

@@ -2,10 +2,10 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { systemClock } from "../../lib/clock.ts";
-import { AppError } from "../../lib/errors.ts";
+import { AppError, systemErrorCode } from "../../lib/errors.ts";
 import type { SandboxSpec } from "../sandbox.ts";
 import { bwrapArguments } from "./arguments.ts";
-import { type CgroupSupport, makeCgroups, removeCgroups } from "./cgroups.ts";
+import { type CgroupSupport, cgroupDirectories, makeCgroups, removeCgroups } from "./cgroups.ts";
 import { type Connection, connectAgent } from "./connection.ts";
 import { request } from "./frames.ts";
 import type { Host } from "./host.ts";
@@ -57,12 +57,14 @@ async function start(host: Host, spec: SandboxSpec, directory: string): Promise<
   const workspace = resolve(spec.workspace);
   const uid = host.isRoot ? await host.registry.uidOf(directory) : undefined;
   const paths = { agent, etc, workspace };
+  const cgroups = await limitBy(await host.cgroups(), directory, spec);
+  if (cgroups === undefined) return "running";
   return launch({
     agent,
     directory,
     uid,
     workspace,
-    cgroups: await limitBy(await host.cgroups(), directory, spec),
+    cgroups,
     // The session's user may not be able to walk to them: root's launcher puts them within its reach.
     mounts: host.isRoot ? paths : {},
     bwrap: bwrapArguments({
@@ -77,15 +79,26 @@ async function start(host: Host, spec: SandboxSpec, directory: string): Promise<
   });
 }
 
+/** The groups of the sandbox, made; undefined when a launcher that is just going has taken them away again. */
 async function limitBy(
   support: CgroupSupport,
   directory: string,
   spec: SandboxSpec,
-): Promise<readonly string[]> {
-  await removeCgroups(await notedCgroups(directory));
-  const groups = await makeCgroups(support, `holdfast-${shortName(directory)}`, spec.limits);
+): Promise<readonly string[] | undefined> {
+  const name = `holdfast-${shortName(directory)}`;
+  const groups = cgroupDirectories(support, name);
+  const earlier = await notedCgroups(directory);
+  await removeCgroups(earlier.filter((group) => !groups.includes(group)));
+  // Noted before they are made: whatever fails from here on, they can be found and removed.
   await writeFile(join(directory, CGROUPS_NAME), groups.join("\n"));
-  return groups;
+  try {
+    await makeCgroups(support, name, spec.limits);
+    return groups;
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code === "ENODEV" || code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 async function notedCgroups(directory: string): Promise<readonly string[]> {
