@@ -57,8 +57,9 @@ static _Noreturn void become_command(struct command *command, int cwd_fd, const 
   if (fchdir(cwd_fd) != 0 || dup2(input, 0) < 0 || dup2(pipes[0][1], 1) < 0 || dup2(pipes[1][1], 2) < 0) _exit(126);
   setsid();
   reset_signals();
-  offer_to_oom_killer();
   close_from(3);
+  /* Last, because from here on other commands may look into this process: nothing of the agent's may still be open in it. */
+  offer_to_oom_killer();
   set_limits(limits);
   umask(022);
   char *arguments[] = {"bash", "-c", command->script, NULL};
