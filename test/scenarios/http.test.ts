@@ -144,6 +144,11 @@ describe("POST /invocations", () => {
     ['{"prompt": 5}', 400, /prompt: expected text or a list/],
     ['{"prompt": "a", "agent": "testor"}', 404, /testor/],
     ['{"prompt": [{"type": "image", "mediaType": "image/png", "data": "%%%"}]}', 400, /prompt\[0\]\.data/],
+    [
+      '{"prompt": [{"type": "image", "mediaType": "image/png\\r\\nx: y", "data": ""}]}',
+      400,
+      /prompt\[0\]\.mediaType/,
+    ],
   ])("%s is refused with %i", async (body, status, message) => {
     const init = { method: "POST", body, headers: { "content-type": "application/json" } };
     const answer = await ask(api.url, "/invocations", init);
@@ -429,6 +434,15 @@ describe("files", () => {
     expect((await ask(api.url, `${base}/data/a%20b.csv`)).body).toBe("");
     expect((await ask(api.url, `${base}/data?recursive=true`, { method: "DELETE" })).status).toBe(204);
     expect((await ask(api.url, `${base}/data`)).status).toBe(404);
+  });
+
+  test("what is no file has no content", async () => {
+    const id = await newSession();
+    await ask(api.url, `/v1/sessions/${id}/exec`, json({ command: "mkfifo pipe; ln -s pipe link" }));
+    for (const name of ["pipe", "link"]) {
+      const answer = await ask(api.url, `/v1/sessions/${id}/files/${name}`);
+      expect(answer).toMatchObject({ status: 400, body: errorOf("invalid_input", /neither a file/) });
+    }
   });
 
   test("40 MB go through without being held in memory", async () => {

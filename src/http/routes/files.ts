@@ -42,6 +42,9 @@ export function fileRoutes({ sessions, uploadDir }: HttpDeps): readonly Route[] 
         if (stat.type === "directory") {
           return c.json({ path, entries: (await sandbox.listDirectory(path || ".")) ?? [] });
         }
+        if (stat.type === "other") {
+          throw new AppError("invalid_input", `"${path}" is neither a file nor a directory`);
+        }
         return fileResponse(sandbox, path, stat);
       },
     }),
