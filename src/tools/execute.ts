@@ -1,4 +1,5 @@
 import { errorMessage } from "../lib/errors.ts";
+import { LONGEST_TIMER_MS } from "../lib/units.ts";
 import type { ResultBlock } from "../log/content.ts";
 import type { ToolOutcome } from "../log/entry.ts";
 import { limitText } from "./output.ts";
@@ -70,7 +71,7 @@ async function supervise(
 ): Promise<Executed> {
   const limit = new AbortController();
   const timeoutMs = tool.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-  const timer = setTimeout(() => limit.abort(TIMED_OUT), timeoutMs);
+  const timer = setTimeout(() => limit.abort(TIMED_OUT), Math.min(timeoutMs, LONGEST_TIMER_MS));
   const onStop = () => limit.abort(context.signal.reason);
   if (context.signal.aborted) onStop();
   else context.signal.addEventListener("abort", onStop, { once: true });

@@ -21,6 +21,7 @@ const calls = (tool: string): Script => ({ turns: [{ calls: [{ tool }] }, { text
 function waitingTool() {
   const started = Promise.withResolvers<void>();
   const release = Promise.withResolvers<string>();
+  const reason = Promise.withResolvers<unknown>();
   const tool = defineTool({
     name: "wait",
     description: "",
@@ -30,10 +31,11 @@ function waitingTool() {
       const aborted = new Promise<string>((_resolve, reject) => {
         signal.addEventListener("abort", () => reject(signal.reason), { once: true });
       });
+      aborted.catch(reason.resolve);
       return Promise.race([release.promise, aborted]);
     },
   });
-  return { tool, started: started.promise, release: release.resolve };
+  return { tool, started: started.promise, release: release.resolve, reason: reason.promise };
 }
 
 describe("a message that comes", () => {
@@ -184,6 +186,17 @@ describe("a tool that misbehaves costs its own call only:", () => {
     expect(await (await session.send("Go")).result()).toMatchObject({ reason: "endTurn", text: "Done." });
     expect(JSON.stringify(await scenario.log(session))).toContain("could not be checked");
   });
+});
+
+it("a tool may take as long as it likes", async () => {
+  const input = z.object({});
+  const timeoutMs = Number.POSITIVE_INFINITY;
+  const tool = defineTool({ name: "slow", description: "", input, timeoutMs, run: () => sleep(50, "ok") });
+  await using scenario = await startScenario(calls("slow"), { agent: { tools: [tool] } });
+  const session = await scenario.session();
+  await (await session.send("Go")).result();
+  const log = await scenario.log(session);
+  expect(log.find((entry) => entry.type === "toolFinished")).toMatchObject({ outcome: "ok" });
 });
 
 describe("what is left when something ends early", () => {
