@@ -1,4 +1,5 @@
 import { createChannel } from "../lib/streams.ts";
+import { LONGEST_TIMER_MS } from "../lib/units.ts";
 import type { SessionRecord } from "../log/session-log.ts";
 import type { RunEvent } from "./events.ts";
 import type { SendMessage, Sessions } from "./sessions.ts";
@@ -48,7 +49,10 @@ export async function sendAndWatch(
   }
 }
 
-/** Ends when the signal is aborted, which may live much longer than the run. */
+/**
+ * Ends when the signal is aborted, which may live much longer than the run. Keeps the process alive until then: while the
+ * run waits (for its next try, for a disk with space, for another process) nothing else would.
+ */
 function readAhead(
   events: AsyncIterable<RunEvent>,
   watching: AbortController,
@@ -58,6 +62,10 @@ function readAhead(
   const leave = () => watching.abort();
   if (signal?.aborted) leave();
   signal?.addEventListener("abort", leave, { once: true });
-  pump(events, channel).then(() => signal?.removeEventListener("abort", leave));
+  const alive = setInterval(() => {}, LONGEST_TIMER_MS);
+  pump(events, channel).then(() => {
+    clearInterval(alive);
+    signal?.removeEventListener("abort", leave);
+  });
   return channel;
 }

@@ -1,8 +1,10 @@
+import { execFile } from "node:child_process";
 import { getEventListeners } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { defineTool, type ToolResult } from "../../src/index.ts";
@@ -242,6 +244,21 @@ describe("what is left when something ends early", () => {
     expect(await result).toMatchObject({ code: "cancelled" });
   });
 
+  it("a program that waits for a result lives until then", async () => {
+    const program = `
+      import { openRuntime } from ${JSON.stringify(sourceOf("index.ts"))};
+      import { createScriptedModel } from ${JSON.stringify(sourceOf("testing/testing.ts"))};
+      const model = createScriptedModel({ turns: [{ error: { kind: "overloaded" } }, { text: "Done." }] });
+      const agent = { name: "t", systemPrompt: "x", model: { id: "scripted/t" } };
+      await using runtime = await openRuntime({ agents: [agent], models: () => model });
+      const session = await runtime.session();
+      console.log((await (await session.send("Hi")).result()).text);`;
+    await using home = await temporaryHome();
+    const words = ["--input-type=module", "--eval", program];
+    const { stdout } = await promisify(execFile)(process.execPath, words, { cwd: home.dataDir });
+    expect(stdout).toBe("Done.\n");
+  });
+
   it("a signal that outlives its runs keeps nothing of them", async () => {
     await using scenario = await startScenario({ turns: [{ text: "ok", times: "any" }] });
     const session = await scenario.session();
@@ -269,6 +286,8 @@ describe("what is left when something ends early", () => {
     expect(scenario.notices).toEqual([expect.stringContaining("the disk is full")]);
   });
 });
+
+const sourceOf = (file: string) => new URL(`../../src/${file}`, import.meta.url).href;
 
 function raise(thrown: unknown): never {
   throw thrown;
