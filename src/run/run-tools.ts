@@ -27,6 +27,7 @@ function createRunner(writer: SessionWriter, ports: LoopPorts, control: LoopCont
   const { id: runId } = currentRun(writer);
   const { clock } = ports;
   const stop = control.stopSignal();
+  const cancel = control.cancelSignal();
 
   return async function perform(plan: CallPlan): Promise<void> {
     if (control.abandoned.aborted) return;
@@ -100,7 +101,7 @@ function createRunner(writer: SessionWriter, ports: LoopPorts, control: LoopCont
       callId,
       operationId,
       attempt,
-      signal: stop,
+      signal: cancel,
       sandbox: () => ports.sandbox(sessionId),
       emit: (output) =>
         output.type === "output"

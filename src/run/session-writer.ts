@@ -1,4 +1,5 @@
 import type { Clock } from "../lib/clock.ts";
+import { AppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
 import { ENTRY_VERSION, type Entry, type NewEntry } from "../log/entry.ts";
 import { advance, type Draft, fold, type SessionState, statusOf } from "../log/fold.ts";
@@ -55,7 +56,7 @@ function createSessionWriter(
     });
     written = Promise.all([written, stored]).then(() => {});
     // `durable()` is where the failure is dealt with; this only stops work that is under way.
-    written.catch((error: unknown) => lost.abort(error));
+    written.catch((cause: unknown) => lost.abort(lettingGo("its log could not be written", cause)));
     return opened;
   }
 
@@ -77,6 +78,11 @@ function createSessionWriter(
       return written;
     },
   };
+}
+
+/** Why a session is abandoned: the code tells tools to leave alone what the session's next owner can find again. */
+export function lettingGo(why: string, cause?: unknown): AppError {
+  return new AppError("fenced", `this process lets go of the session: ${why}`, { cause });
 }
 
 /** Facts on their way to the store. */

@@ -8,7 +8,7 @@ import { createInbox } from "./inbox.ts";
 import { runLoop } from "./loop.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import type { Lease, RunQueue } from "./queue.ts";
-import { openSessionWriter, type SessionWriter } from "./session-writer.ts";
+import { lettingGo, openSessionWriter, type SessionWriter } from "./session-writer.ts";
 
 /**
  * Gives every session that has work to one loop in one process: claims its lease, runs it, gives the lease back. After a
@@ -42,7 +42,7 @@ export interface WorkerOptions {
 
 /** How often sessions that a dead node left behind are looked for. */
 const SWEEP_MS = 1_000;
-/** A session whose log could not be written is tried again after this. */
+/** A session that could not be worked on is tried again after this. */
 const STALL_MS = 3_000;
 /** More sessions than there can be. */
 const EVERY = Number.MAX_SAFE_INTEGER;
@@ -127,7 +127,9 @@ export function createWorker(options: WorkerOptions): Worker {
 
     let pokes = Promise.resolve();
     entry.poke = () => {
-      pokes = pokes.then(takeInbox).catch((error: unknown) => entry.abandon.abort(error));
+      pokes = pokes
+        .then(takeInbox)
+        .catch((error: unknown) => entry.abandon.abort(lettingGo("its inbox could not be read", error)));
     };
     const { run } = writer.state;
     if (run !== null) {
@@ -142,12 +144,20 @@ export function createWorker(options: WorkerOptions): Worker {
       abandoned,
       draining: () => closing.signal.aborted,
     };
-    do {
-      await runLoop(writer, agent, sessionPorts, control);
-      await pokes;
-    } while (!abandoned.aborted && !closing.signal.aborted && writer.state.unanswered !== null);
-    entry.poke = () => {};
-    await writer.durable();
+    try {
+      do {
+        await runLoop(writer, agent, sessionPorts, control);
+        await pokes;
+      } while (!abandoned.aborted && !closing.signal.aborted && writer.state.unanswered !== null);
+    } catch (error) {
+      // Nothing of it may go on beside whoever takes the session up next.
+      entry.abandon.abort(lettingGo("a step failed", error));
+      throw error;
+    } finally {
+      entry.poke = () => {};
+      // Also when a step failed: what happened before it, or beside it, must be in the log before the lease is given back.
+      await writer.durable();
+    }
     if (!abandoned.aborted) known.put(sessionId, writer.state);
   }
 
@@ -155,8 +165,11 @@ export function createWorker(options: WorkerOptions): Worker {
     if (closing.signal.aborted) return;
     known.take(sessionId);
     if (isAppError(error, "fenced") || isAppError(error, "stale_head")) return;
-    stalledUntil.set(sessionId, ports.clock.monotonic() + STALL_MS);
-    const message = `session ${sessionId} waits and is tried again in ${STALL_MS / 1_000} s: ${errorMessage(error)}`;
+    // Its agent is not served here: not by trying again, only by another process can that change.
+    const isForeign = isAppError(error, "not_found");
+    stalledUntil.set(sessionId, isForeign ? Number.POSITIVE_INFINITY : ports.clock.monotonic() + STALL_MS);
+    const until = isForeign ? "is left to other processes" : `is tried again in ${STALL_MS / 1_000} s`;
+    const message = `session ${sessionId} waits and ${until}: ${errorMessage(error)}`;
     report(message);
     options.emit(
       sessionId,
@@ -167,7 +180,8 @@ export function createWorker(options: WorkerOptions): Worker {
 
   async function sweep(): Promise<void> {
     for (const sessionId of stalledUntil.keys()) wake(sessionId);
-    for (const sessionId of await log.runnable(only === undefined ? concurrency : EVERY)) wake(sessionId);
+    const limit = only === undefined ? concurrency + stalledUntil.size : EVERY;
+    for (const sessionId of await log.runnable(limit)) wake(sessionId);
   }
 
   function sweepAndSchedule(): void {
@@ -200,7 +214,7 @@ export function createWorker(options: WorkerOptions): Worker {
 }
 
 function abandonAll(active: ReadonlyMap<string, Active>): void {
-  for (const entry of active.values()) entry.abandon.abort();
+  for (const entry of active.values()) entry.abandon.abort(lettingGo("it shuts down"));
 }
 
 /** Signals for the stretch of work between two stops. Made once for each stretch, since composing signals is not cheap. */

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { defineTool, type ToolResult } from "../../src/index.ts";
+import { defineTool, type Tool, type ToolResult } from "../../src/index.ts";
 import type { Model } from "../../src/models/model.ts";
 import type { SandboxDriver } from "../../src/sandboxes/sandbox.ts";
 import { openSqliteStore } from "../../src/stores/sqlite/sqlite.ts";
@@ -201,6 +201,18 @@ it("a tool may take as long as it likes", async () => {
   expect(log.find((entry) => entry.type === "toolFinished")).toMatchObject({ outcome: "ok" });
 });
 
+it("a session of an agent that is not served here is left to the process that serves it", async () => {
+  await using home = await temporaryHome();
+  await using stranger = await startScenario(calls("none"), { ...home, agent: { name: "stranger" } });
+  await using here = await startScenario({ turns: [{ text: "Done." }] }, { ...home, work: "none" });
+  const session = await here.session();
+  const reading = (await session.send("Go")).result();
+  await eventually(async () => stranger.notices.length > 0);
+  expect(stranger.notices).toEqual([expect.stringContaining("is left to other processes")]);
+  await using _worker = await startScenario({ turns: [{ text: "Done." }] }, home);
+  expect(await reading).toMatchObject({ text: "Done." });
+});
+
 describe("what is left when something ends early", () => {
   const unhandled: unknown[] = [];
   const note = (error: unknown) => unhandled.push(error);
@@ -242,6 +254,39 @@ describe("what is left when something ends early", () => {
     await started;
     await scenario[Symbol.asyncDispose]();
     expect(await result).toMatchObject({ code: "cancelled" });
+  });
+
+  it("a tool is told that its session goes to another process, which is no stop", async () => {
+    const { tool, started, reason } = waitingTool();
+    const scenario = await startScenario(calls("wait"), { agent: { tools: [tool] }, graceMs: 10 });
+    await (await scenario.session()).send("Go");
+    await started;
+    await scenario[Symbol.asyncDispose]();
+    expect(await reason).toMatchObject({ code: "fenced" });
+  });
+
+  it("a result is in the log although a step beside it failed", async () => {
+    let asked = 0;
+    const quick = defineTool({ name: "quick", description: "", input: z.object({}), run: () => "did it" });
+    const broken = defineTool({ name: "broken", description: "", input: z.object({}), run: () => "did it" });
+    const fragile: Tool = {
+      ...broken,
+      // The policy asks first, then the call's start.
+      get effect() {
+        asked += 1;
+        if (asked === 2) throw new Error("a defect");
+        return broken.effect;
+      },
+    };
+    await using scenario = await startScenario(
+      { turns: [{ calls: [{ tool: "quick" }, { tool: "broken" }] }, { text: "Done." }] },
+      { agent: { tools: [quick, fragile], limits: { parallelCalls: 1 } } },
+    );
+    const session = await scenario.session();
+    expect(await (await session.send("Go")).result()).toMatchObject({ reason: "endTurn" });
+    const finished = (await scenario.log(session)).filter((entry) => entry.type === "toolFinished");
+    expect(finished.map(({ outcome }) => outcome)).toEqual(["ok", "ok"]);
+    expect(scenario.notices).toEqual([expect.stringContaining("a defect")]);
   });
 
   it("a program that waits for a result lives until then", async () => {

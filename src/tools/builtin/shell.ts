@@ -78,7 +78,8 @@ async function follow(execution: Execution, sandbox: Sandbox, context: ToolConte
   const { signal } = context;
   const kill = () => {
     // A node that lost the session leaves the command alone: the session's next owner attaches to it.
-    if (isAppError(signal.reason, "fenced")) void execution[Symbol.asyncDispose]();
+    if (isAppError(signal.reason, "fenced"))
+      execution[Symbol.asyncDispose]().then(undefined, () => undefined);
     else execution.kill().catch(() => undefined);
   };
   if (signal.aborted) kill();
