@@ -177,15 +177,19 @@ async function startOperation(spec: ExecSpec, launch: InProcessSandbox["launch"]
   const launched = await launch(spec, output);
   let ended = false;
   let endedBy: "itself" | "timeout" | "kill" = "itself";
+  let killing: Promise<void> | undefined;
 
   const end = async (by: "timeout" | "kill") => {
     if (ended) return;
     if (endedBy === "itself") endedBy = by;
-    await launched.kill();
+    killing ??= launched.kill();
+    await killing;
   };
   const timer = setTimeout(() => end("timeout").catch(() => undefined), spec.timeoutMs);
 
-  const result = launched.ended.then((status) => {
+  const result = launched.ended.then(async (status) => {
+    // The command itself goes first; it has ended when what it started has gone, too.
+    await killing?.catch(() => undefined);
     const forced = endedBy !== "itself";
     return {
       exitCode: forced ? null : status.exitCode,
