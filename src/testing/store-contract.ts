@@ -532,6 +532,25 @@ export const storeContract: readonly StoreContractCase[] = [
     },
   },
   {
+    name: "follows a session that is written by one process and another in turn, also when the reader is slow",
+    async run({ open }) {
+      await using one = await open();
+      await using two = await open();
+      await one.create({ id: "s", agent: "x" });
+      const stop = new AbortController();
+      const slow = one.follow("s", 0, stop.signal)[Symbol.asyncIterator]();
+      const seqs = [(await slow.next()).value?.seq];
+      for (const store of [one, two, one]) {
+        const writer = await claim(store, "s");
+        await writer.append(note("by turns"));
+        await store.release(writer.lease);
+      }
+      for (let i = 0; i < 3; i++) seqs.push((await slow.next()).value?.seq);
+      assert.deepEqual(seqs, [1, 2, 3, 4]);
+      stop.abort();
+    },
+  },
+  {
     name: "ends following when the signal is aborted, and when the store is closed",
     async run({ open }) {
       const store = await open();

@@ -91,7 +91,7 @@ async function* follow(
 
 /** The part of what was heard that is new to a reader, or undefined when something before it is missing. */
 function continuing(cursor: number, heard: readonly Entry[] | undefined): readonly Entry[] | undefined {
-  const fresh = heard?.filter(({ seq }) => seq > cursor);
-  const [next] = fresh ?? [];
-  return next === undefined || next.seq === cursor + 1 ? fresh : undefined;
+  const fresh = heard?.filter(({ seq }) => seq > cursor) ?? [];
+  const isWhole = fresh.every(({ seq }, i) => seq === cursor + 1 + i);
+  return heard !== undefined && isWhole ? fresh : undefined;
 }
