@@ -146,6 +146,15 @@ test("nothing is left when the runtime is killed in the middle of an endless loo
   await vi.waitUntil(() => !existsSync(`/proc/${worker}`), { timeout: 5_000 });
 });
 
+test("of a flood of output the beginning and the end arrive", async () => {
+  const { sandbox, workspace } = await openSandbox(2 ** 30);
+  await writeFile(join(workspace, "big"), "0".repeat(10_000_000));
+  const { output, result } = await run(sandbox, "echo first; cat big big; echo; echo last");
+  expect(result.exitCode).toBe(0);
+  expect(output).toMatch(/^first\n0+\n\[\.\.\. \d+ bytes left out here \.\.\.\]\n0+\nlast\n$/);
+  expect(output.length).toBeLessThan(18_000_000);
+});
+
 test("a program that disposes of the driver lives until its workers have gone", async () => {
   const home = await mkdtemp(join(directory, "program-"));
   const program = join(import.meta.dirname, "virtual-program.ts");

@@ -19,7 +19,8 @@ export async function runCommand(setup: WorkerSetup, run: RunCommand): Promise<C
       rawScript: true,
       ...(stdin === undefined ? {} : { stdin, stdinKind: "bytes" as const }),
     });
-    return { exitCode: result.exitCode, stdout: stdoutBytes(result), stderr: Buffer.from(result.stderr) };
+    const stderr = bounded(Buffer.from(result.stderr));
+    return { exitCode: result.exitCode, stdout: bounded(stdoutBytes(result)), stderr };
   } catch (error) {
     // Writing through a link that leads outside, for example, is thrown instead of told to the script.
     const stderr = Buffer.from(`bash: ${errorMessage(error)}\n`);
@@ -67,4 +68,15 @@ function hostDirectory(root: string, { maxFileBytes }: WorkerSetup): ReadWriteFs
 /** just-bash knows text and only sometimes bytes; a byte that is no UTF-8 may arrive as a character. */
 function stdoutBytes(result: BashExecResult): Uint8Array {
   return Buffer.from(result.stdout, stdoutKind(result) === "bytes" ? "latin1" : "utf8");
+}
+
+const HEAD_BYTES = 16 * 1_048_576;
+const TAIL_BYTES = 1_048_576;
+
+/** The output arrives as one message, which the runtime has to hold: of a flood only the beginning and the end are sent. */
+function bounded(output: Uint8Array): Uint8Array {
+  const omitted = output.length - HEAD_BYTES - TAIL_BYTES;
+  if (omitted <= 0) return output;
+  const note = Buffer.from(`\n[... ${omitted} bytes left out here ...]\n`);
+  return Buffer.concat([output.subarray(0, HEAD_BYTES), note, output.subarray(-TAIL_BYTES)]);
 }
