@@ -88,7 +88,9 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     options.store ?? opened.use(await openSqliteStore({ path: join(dataDir, "holdfast.db"), clock }));
   const sandboxes = opened.use(provideSandboxes({ dataDir, drivers: options.sandboxes, notify }));
   const bus = createDeltaBus();
-  const sessions = createSessions({ log: store, agents, bus, sandboxes });
+  const closing = new AbortController();
+  opened.defer(() => closing.abort());
+  const sessions = createSessions({ log: store, agents, bus, sandboxes, closed: closing.signal });
 
   const work = options.work ?? "all";
   const worker = opened.use(

@@ -2,6 +2,7 @@ import type { AgentRegistry } from "../agents/registry.ts";
 import { AppError } from "../lib/errors.ts";
 import { newId, sha256 } from "../lib/ids.ts";
 import { canonicalJson } from "../lib/json.ts";
+import type { Entry } from "../log/entry.ts";
 import type { SessionLog, SessionRecord } from "../log/session-log.ts";
 import type { SandboxPool } from "../sandboxes/pool.ts";
 import type { Command, RunQueue } from "./queue.ts";
@@ -13,13 +14,15 @@ export interface CommandPorts {
   readonly agents: AgentRegistry;
   readonly bus: DeltaBus;
   readonly sandboxes: SandboxPool;
+  /** Aborted when the runtime is closed: whoever watches then sees what there is, and the end. */
+  readonly closed: AbortSignal;
 }
 
 const SESSION_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,255}$/;
 const DIRECT_TIMEOUT_MS = 600_000;
 
 /** The commands that anybody may give, over the store. Nothing here runs a session: the worker is woken through the inbox. */
-export function createSessions({ log, agents, bus, sandboxes }: CommandPorts): Sessions {
+export function createSessions({ log, agents, bus, sandboxes, closed }: CommandPorts): Sessions {
   async function existing(sessionId: string): Promise<SessionRecord> {
     const session = await log.session(sessionId);
     if (session !== undefined) return session;
@@ -32,6 +35,10 @@ export function createSessions({ log, agents, bus, sandboxes }: CommandPorts): S
     await existing(sessionId);
     return log.enqueue(sessionId, command, key);
   }
+
+  const live: Pick<SessionLog, "follow"> = {
+    follow: (sessionId, after, signal) => log.follow(sessionId, after, AbortSignal.any([signal, closed])),
+  };
 
   const sessions: Sessions = {
     async create({ agent, id, title, idempotencyKey }) {
@@ -63,10 +70,10 @@ export function createSessions({ log, agents, bus, sandboxes }: CommandPorts): S
       return { messageId: id, duplicate };
     },
 
-    watch: (sessionId, { after = 0, signal }) => watchSession(log, bus, sessionId, { after, signal }),
+    watch: (sessionId, { after = 0, signal }) => watchSession(live, bus, sessionId, { after, signal }),
 
     watchRun(sessionId, messageId, { after, signal }) {
-      const events = watchSession(log, bus, sessionId, { after: after ?? 0, signal });
+      const events = sessions.watch(sessionId, { after: after ?? 0, signal });
       return untilAnswered(after === undefined ? fromMessage(events, messageId) : events, messageId);
     },
 
@@ -77,7 +84,8 @@ export function createSessions({ log, agents, bus, sandboxes }: CommandPorts): S
         type: "stop",
         ...(reason === undefined ? {} : { reason }),
       });
-      await runEndAfterStop(log, sessionId, { after: headSeq, isRunning: status === "running", stopId: id });
+      const entries = log.follow(sessionId, headSeq, closed);
+      await runEndAfterStop(entries, { isRunning: status === "running", stopId: id });
       return { stopped: true };
     },
 
@@ -112,21 +120,15 @@ function checkSessionId(id: string): void {
 
 /**
  * Resolves when the log shows the stop and the end of the run that it ended; a stop that found nothing to end is done at
- * once. @throws AppError `unavailable` when the store is closed before that.
+ * once. @throws AppError `unavailable` when the runtime is closed before that.
  */
 async function runEndAfterStop(
-  log: SessionLog,
-  sessionId: string,
-  {
-    after,
-    isRunning,
-    stopId,
-  }: { readonly after: number; readonly isRunning: boolean; readonly stopId: string },
+  entries: AsyncIterable<Entry>,
+  { isRunning, stopId }: { readonly isRunning: boolean; readonly stopId: string },
 ): Promise<void> {
-  const { signal } = new AbortController();
   let stopped = false;
   let open = isRunning;
-  for await (const entry of log.follow(sessionId, after, signal)) {
+  for await (const entry of entries) {
     if (entry.type === "userMessage" || entry.type === "runStarted") open = true;
     if (isRunEnd(entry)) open = false;
     if (entry.type === "stopRequested" && entry.inboxId === stopId) stopped = true;

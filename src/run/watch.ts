@@ -40,7 +40,7 @@ const MAX_UNREAD = 10_000;
  * deltas of this process between them. Subscribes when it is called; ends when the signal is aborted.
  */
 export function watchSession(
-  log: SessionLog,
+  log: Pick<SessionLog, "follow">,
   bus: DeltaBus,
   sessionId: string,
   options: { readonly after: number; readonly signal: AbortSignal },

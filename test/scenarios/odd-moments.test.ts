@@ -256,6 +256,19 @@ describe("what is left when something ends early", () => {
     expect(await result).toMatchObject({ code: "cancelled" });
   });
 
+  it("watchers end with the runtime, also when its store goes on", async () => {
+    await using home = await temporaryHome();
+    await using store = await openSqliteStore({ path: join(home.dataDir, "holdfast.db") });
+    const scenario = await startScenario(calls("none"), { ...home, store, work: "none" });
+    const session = await scenario.session();
+    const result = (await session.send("Go")).result().catch((error: unknown) => error);
+    const stopping = session.stop().catch((error: unknown) => error);
+    await sleep(20);
+    await scenario[Symbol.asyncDispose]();
+    expect(await result).toMatchObject({ code: "cancelled" });
+    expect(await stopping).toMatchObject({ code: "unavailable" });
+  });
+
   it("a tool is told that its session goes to another process, which is no stop", async () => {
     const { tool, started, reason } = waitingTool();
     const scenario = await startScenario(calls("wait"), { agent: { tools: [tool] }, graceMs: 10 });
