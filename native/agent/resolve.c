@@ -60,9 +60,16 @@ const char *path_in_workspace(const char *path) {
   return *path == 0 ? "." : path;
 }
 
+/* A command may have taken its own right to enter the workspace (chmod -R); then no other could give it back. */
+static bool unlock_workspace(void) {
+  struct stat st;
+  return fstat(workspace, &st) == 0 && (st.st_mode & 0700) != 0700 && chmod(WORKSPACE, 0700) == 0;
+}
+
 static int open_beneath(const char *path, int flags) {
   for (int attempt = 0;; attempt++) {
     int fd = openat2_v1(workspace, path, (uint64_t)flags | O_CLOEXEC, OPEN_BENEATH | OPEN_NO_MAGIC_LINKS);
+    if (fd < 0 && errno == EACCES && attempt < ATTEMPTS && unlock_workspace()) continue;
     /* EAGAIN: something on the way was renamed meanwhile. */
     if (fd >= 0 || errno != EAGAIN || attempt == ATTEMPTS) return fd;
   }

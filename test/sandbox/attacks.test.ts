@@ -308,6 +308,15 @@ const attacks: readonly Attack[] = [
     },
   },
   {
+    name: "a workspace that its commands have locked",
+    async attempt({ sandbox }) {
+      await run(sandbox, "mkdir locked; chmod -R 000 .");
+      assert.equal((await run(sandbox, "chmod 755 locked; echo in")).stdout, "in\n");
+      await run(sandbox, "chmod 000 .");
+      assert.ok(await sandbox.stat("locked"));
+    },
+  },
+  {
     name: "nonsense on the control socket",
     async attempt({ spec }) {
       for (let i = 0; i < 60; i++) await sendAndLeave(spec, randomBytes(1 + ((i * 977) % 70_000)));

@@ -82,7 +82,10 @@ async function exec(connection: Connection, spec: ExecSpec): Promise<Execution> 
     },
     toError: (errno, what) =>
       what === "cwd"
-        ? errorFromAgent(isMissing(errno) ? "ENOTDIR" : errno, `the directory ${spec.cwd} of the command`)
+        ? errorFromAgent(
+            isMissing(errno) ? "ENOTDIR" : errno,
+            `the directory ${spec.cwd ?? ROOT} of the command`,
+          )
         : errorFromAgent(errno, `operation ${spec.operationId} (${what})`),
   });
 }
