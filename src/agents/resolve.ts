@@ -2,8 +2,10 @@ import { dirname, resolve } from "node:path";
 import { errorMessage, isAppError } from "../lib/errors.ts";
 import { isDirectory, isFile, readTextIfAny } from "../lib/files.ts";
 import { nearest } from "../lib/json.ts";
+import { knownProviders } from "../models/ai-sdk/providers.ts";
 import { matchesPattern } from "../permissions/rules.ts";
 import type { Tool } from "../tools/tool.ts";
+import type { Harness } from "./harness.ts";
 import { loadFunctionTool } from "./load-tool.ts";
 import type { Problem } from "./problem.ts";
 import type { HarnessFile, References } from "./read.ts";
@@ -35,6 +37,7 @@ export async function resolveReferences(
     resolveScript(references.script, folder, report),
     resolveTools(references.tools, { folder, builtinTools }, report),
   ]);
+  if (source.harness?.model !== undefined) checkProvider(source.harness.model, report);
   if (source.harness !== undefined && tools.complete) {
     checkRules(source.harness.permissions, [...tools.byName.keys()], report);
   }
@@ -114,6 +117,16 @@ async function resolveTools(
     byName.set(tool.name, tool);
   }
   return { byName, complete };
+}
+
+/** A provider that is not known is only reachable at an address of its own. */
+function checkProvider(model: NonNullable<Harness["model"]>, report: Report): void {
+  const [provider = ""] = (model.id ?? "").split("/", 1);
+  const names = ["scripted", ...knownProviders.map(({ name }) => name)];
+  if (provider === "" || model.baseUrl !== undefined || names.includes(provider)) return;
+  const near = nearest(provider, names);
+  const hint = near === undefined ? `Known: ${names.join(", ")}.` : `Did you mean "${near}"?`;
+  report(["model"], `no model provider is named "${provider}"`, hint);
 }
 
 /** A rule for a tool that does not exist is most likely a slip, and a slip in `deny` would go unnoticed. */

@@ -89,7 +89,13 @@ describe("create", () => {
     expect(exitCode).toBe(0);
     expect(stdout).toContain("Created the agent my-agent");
     expect(stdout).toContain(`Next:\n  cd 'My Agent' && holdfast run`);
-    for (const file of ["harness.json", "system-prompt.md", "skills/README.md", ".gitignore"]) {
+    for (const file of [
+      "harness.json",
+      "system-prompt.md",
+      "workspace/notes.md",
+      "skills/README.md",
+      ".gitignore",
+    ]) {
       expect(existsSync(join(cwd, "My Agent", file)), file).toBe(true);
     }
     expect((await run(["validate", "My Agent"])).exitCode).toBe(0);
@@ -136,7 +142,7 @@ describe("create", () => {
     expect(JSON.parse((await run(["create", "a", "--json"])).stdout)).toMatchObject({
       agent: "a",
       folder: join(cwd, "a"),
-      files: ["harness.json", "system-prompt.md", "skills/README.md", ".gitignore"],
+      files: ["harness.json", "system-prompt.md", "workspace/notes.md", "skills/README.md", ".gitignore"],
     });
   });
 });

@@ -1,4 +1,5 @@
 import { errorMessage } from "../lib/errors.ts";
+import { isRecord } from "../lib/json.ts";
 import { LONGEST_TIMER_MS } from "../lib/units.ts";
 import type { ResultBlock } from "../log/content.ts";
 import type { ToolOutcome } from "../log/entry.ts";
@@ -136,12 +137,21 @@ function failed(tool: Tool, error: unknown): Executed {
 }
 
 function fromResult(result: ToolResult): Executed {
+  if (!isResult(result)) {
+    const text = "It answered with something else than text or { content }; what it did stays done.";
+    return { outcome: "error", blocks: [{ type: "text", text }] };
+  }
   const outcome = result.timedOut === true ? "timedOut" : result.isError === true ? "error" : "ok";
   return {
     outcome,
     blocks: blocksOf(result.content),
     ...(result.details === undefined ? {} : { details: storable(result.details) }),
   };
+}
+
+/** Types are gone at run time, and tools may be written in JavaScript. */
+function isResult(result: unknown): result is ToolResult {
+  return isRecord(result) && (typeof result.content === "string" || Array.isArray(result.content));
 }
 
 /** The call has happened, so details that are not JSON (a bigint, a cycle) must not keep its result out of the log. */

@@ -62,10 +62,12 @@ function filesOf(name: string, schema: string): ReadonlyMap<string, string> {
     name,
     description: "Says in one sentence what this agent is for.",
     systemPrompt: "./system-prompt.md",
+    workspace: "./workspace",
   };
   return new Map([
     ["harness.json", `${JSON.stringify(harness, null, 2)}\n`],
     ["system-prompt.md", systemPrompt],
+    ["workspace/notes.md", notes],
     ["skills/README.md", skillsReadme],
     [".gitignore", gitignore],
   ]);
@@ -76,6 +78,12 @@ const systemPrompt = `You are a careful assistant who works in a folder of files
 - Look before you change: list and read what is there.
 - Do the work with your tools instead of describing it, and check the result.
 - When you are done, say in a few sentences what you did, where the results are, and what is left open.
+`;
+
+const notes = `# Notes
+
+Every new session starts with a copy of this folder. Put here what the agent is to work with; \`holdfast run --file\`
+adds files to one session only.
 `;
 
 const skillsReadme = `# Skills
