@@ -82,6 +82,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const built = await buildAgents(options.agents, config);
   const agents = createAgentRegistry(built.map(({ agent }) => agent));
   const models = await modelsOf(options.models, built, config);
+  if (options.models === undefined && options.notify === undefined) tellMissingModels(built, notify);
   const catalogue = createCatalogue();
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const store =
@@ -142,6 +143,13 @@ async function buildAgents(
       typeof agent === "string" ? loadAgentOrThrow(agent, options) : defineAgent(agent, options),
     ),
   );
+}
+
+/** Nobody else says it in a program; the command line has a better place for it. */
+function tellMissingModels(built: readonly BuiltAgent[], notify: (notice: string) => void): void {
+  for (const { agent, model } of built) {
+    if (model.type === "missing") notify(`${agent.name} cannot answer: ${model.message}. ${model.hint}`);
+  }
 }
 
 async function modelsOf(
