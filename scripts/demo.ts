@@ -13,7 +13,10 @@ import { setUp } from "./setup.ts";
  * `npm run demo -- --kill`: the same, with SIGKILL in the middle of a command, a second start, and the proof from the log
  * that nothing was done twice.
  */
-const { values } = parseArgs({ options: { kill: { type: "boolean", default: false } } });
+const usage = `Usage: npm run demo [-- --kill]
+
+  --kill  end the runtime with SIGKILL in the middle of a command, start it again, and prove that nothing was done twice`;
+const options = readOptions();
 
 const repository = fileURLToPath(new URL("..", import.meta.url));
 const AGENT = join(repository, "examples", "analyst");
@@ -29,12 +32,27 @@ process.on("SIGINT", () => {});
 
 setUp();
 const sessionId = `demo-${Date.now().toString(36)}`;
-process.exitCode = values.kill ? await demonstrateKill() : await exitOf(holdfast(PROMPT));
+process.exitCode = options.kill ? await demonstrateKill() : await exitOf(holdfast(PROMPT));
 await using reader = await readLog();
-if (values.kill) await proveFromLog(reader);
+if (options.kill) await proveFromLog(reader);
 showFiles(reader);
 // A sandbox outlives the runtime on purpose; nobody will come back to this one.
 await (await reader.sessions.sandbox(sessionId).catch(() => undefined))?.destroy();
+
+/** Ends the process where the words are not understood, or ask for help. */
+function readOptions(): { readonly kill: boolean } {
+  try {
+    const { values } = parseArgs({
+      options: { kill: { type: "boolean", default: false }, help: { type: "boolean", short: "h" } },
+    });
+    if (values.help !== true) return values;
+    console.log(usage);
+    process.exit(0);
+  } catch (error) {
+    console.error(`error: ${error instanceof Error ? error.message : error}\n\n${usage}`);
+    process.exit(2);
+  }
+}
 
 async function demonstrateKill(): Promise<number> {
   const child = holdfast(PROMPT);
@@ -54,10 +72,10 @@ async function demonstrateKill(): Promise<number> {
 
 /** The real program, on a session of ours; without a prompt it takes up what is unfinished. */
 function holdfast(prompt?: string): ChildProcess {
-  const args = ["run", "--agent", AGENT, "--session", sessionId, ...(prompt === undefined ? [] : [prompt])];
-  return spawn(process.execPath, [MAIN, ...args], {
+  // Options, not variables: so they stand in the command that it names for going on.
+  const args = ["run", "--agent", AGENT, "--data-dir", DATA_DIR, "--session", sessionId];
+  return spawn(process.execPath, [MAIN, ...args, ...(prompt === undefined ? [] : [prompt])], {
     stdio: ["ignore", "inherit", "inherit"],
-    env: { ...process.env, HOLDFAST_DATA_DIR: DATA_DIR },
   });
 }
 
