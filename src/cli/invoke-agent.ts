@@ -3,7 +3,7 @@ import { AppError, isAppError } from "../lib/errors.ts";
 import { nearest } from "../lib/json.ts";
 import type { SessionRecord } from "../log/session-log.ts";
 import { connect } from "./connect.ts";
-import { createNotices } from "./notices.ts";
+import { createNotices, isNewSession, type Notices } from "./notices.ts";
 import { entriesOfOpenRun, titleOf } from "./open-run.ts";
 import { readPrompt } from "./prompt.ts";
 import { shellWord } from "./shell-word.ts";
@@ -23,7 +23,8 @@ export interface InvokeWishes {
 export async function invokeAgent(wishes: InvokeWishes, terminal: Terminal): Promise<number> {
   const { client } = connect(wishes.url, terminal);
   const prompt = await readPrompt(wishes.prompt, terminal);
-  const session = await openSession(client, wishes, prompt);
+  const notices = createNotices(terminal, wishes);
+  const session = await openSession(client, wishes, { prompt, notices });
   const earlier = await entriesOfOpenRun(client, session);
   return watchRun(
     {
@@ -38,20 +39,22 @@ export async function invokeAgent(wishes: InvokeWishes, terminal: Terminal): Pro
       workspace: async () => null,
       next: continueCommand(session.id, wishes),
     },
-    { json: wishes.json, notices: createNotices(terminal, wishes), terminal },
+    { json: wishes.json, notices, terminal },
   );
 }
 
 async function openSession(
   client: Client,
   { agent, session: id }: InvokeWishes,
-  prompt: string,
+  { prompt, notices }: { readonly prompt: string; readonly notices: Notices },
 ): Promise<SessionRecord> {
   const known = id === undefined ? undefined : await findSession(client, id);
   if (known === undefined) {
     const name = await chooseAgent(client, agent);
     const wanted = { agent: name, title: titleOf(prompt), ...(id === undefined ? {} : { id }) };
-    return (await client.create(wanted)).session;
+    const { session } = await client.create(wanted);
+    if (id !== undefined) notices.tell(isNewSession(id));
+    return session;
   }
   if (agent === undefined || agent === known.agent) return known;
   throw new AppError("conflict", `the session ${known.id} belongs to the agent "${known.agent}"`, {

@@ -29,3 +29,8 @@ export function createNotices(terminal: Terminal, { json }: { readonly json: boo
     },
   };
 }
+
+/** For a session that was named and is made: it may be a slip in the id of another. */
+export function isNewSession(id: string): string {
+  return `there was no session ${id}; it is new`;
+}

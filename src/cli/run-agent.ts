@@ -10,7 +10,7 @@ import { exitCodes } from "./exit.ts";
 import { checkUploads, upload } from "./files.ts";
 import { loadOneAgent } from "./find-agents.ts";
 import { readSessions, unknownSession } from "./local-sessions.ts";
-import { createNotices } from "./notices.ts";
+import { createNotices, isNewSession } from "./notices.ts";
 import { entriesOfOpenRun, titleOf } from "./open-run.ts";
 import { readPrompt } from "./prompt.ts";
 import { getSession } from "./sessions/session.ts";
@@ -47,6 +47,8 @@ export async function runAgent(wishes: RunWishes, terminal: Terminal): Promise<n
     notices.tell(loaded.model.notice);
   }
   for (const warning of config.warnings) notices.tell(warning);
+
+  if (known === null && wishes.session !== undefined) notices.tell(isNewSession(wishes.session));
 
   const sessionId = known?.id ?? wishes.session ?? newId("s");
   await using runtime = await openRuntime({

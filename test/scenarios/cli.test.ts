@@ -58,8 +58,9 @@ async function listed(): Promise<readonly { readonly id: string; readonly [field
 describe("run", () => {
   test("does a job, shows it in whole lines, and says what it took", async () => {
     expect(await here("validate")).toMatchObject({ exitCode: 0 });
-    const { exitCode, stdout } = await here("run", "take a note", "--session", "first");
+    const { exitCode, stdout, stderr } = await here("run", "take a note", "--session", "first");
     expect(exitCode).toBe(0);
+    expect(stderr).toContain("note: there was no session first; it is new\n");
     expect(stdout).not.toMatch(/[\u001b\r]/);
     expect(stdout).toMatch(
       /^I write it down\.\n✓ write {2}note\.txt \(9 bytes\) · done in .*\n▸ shell {2}printf /,
@@ -88,6 +89,8 @@ describe("run", () => {
     expect(first).toMatchObject({ exitCode: 0 });
     expect(first.stdout).toContain("  │ data.csv\n  │ note.txt\n");
     expect(await here("run", "--continue", "and more")).toMatchObject({ exitCode: 0 });
+    const again = await here("run", "and more", "--session", "s", "--data-dir", "../data of mine");
+    expect(again.stdout).toContain(`next     holdfast run --data-dir '../data of mine' --session s "..."`);
     const sessions = await listed();
     expect(sessions).toMatchObject([{ agent: "clerk", status: "idle", title: "take a note", turns: 3 }]);
     const shown = await here("sessions", "show", sessions[0]?.id ?? "");
