@@ -93,6 +93,22 @@ describe("the transcript", () => {
   });
 });
 
+describe("a fork", () => {
+  const fork: NewEntry = {
+    type: "sessionCreated",
+    agent: "tester",
+    forkedFrom: { sessionId: "p", entryId: "e5" },
+  };
+
+  it("leaves what was under way to the session that it came from, with a result for every call", () => {
+    const state = fold(entries(...twoCalls, toolEnds("b", "y", "2"), userSays("late"), fork));
+    expect(state).toMatchObject({ run: null, openCalls: [], deferred: [], unanswered: null });
+    expect(transcript(...twoCalls, toolEnds("b", "y", "2"), userSays("late"), fork)).toMatch(
+      /call a, call b \| tool: a=No result.* b=2 \| user: late$/,
+    );
+  });
+});
+
 describe("the run", () => {
   it("goes on when a message arrived while the model had the last word", () => {
     const state = fold(

@@ -142,6 +142,7 @@ export function advance(state: Draft, entry: Entry): void {
   switch (entry.type) {
     case "sessionCreated":
       state.agent = entry.agent;
+      if (entry.forkedFrom !== undefined) leaveRunBehind(state);
       return;
     case "userMessage":
       state.deferred.push({ message: entry, stopped: false });
@@ -201,6 +202,23 @@ function newRun({ runId, model, at }: Entry & RunStarted, unanswered: Unanswered
     attempts: 0,
   };
 }
+
+/** A fork shares the history, not the work: what was under way goes on in the session that it came from, and only there. */
+function leaveRunBehind(state: Draft): void {
+  const results = state.openCalls.map(
+    ({ callId, name, result }): ToolResultMessage =>
+      result ?? { callId, name, blocks: [{ type: "text", text: FORKED_BEFORE_RESULT }], isError: true },
+  );
+  if (results.length > 0) state.messages.push({ role: "tool", results });
+  for (const { message } of state.deferred) state.messages.push({ role: "user", blocks: message.blocks });
+  state.openCalls = [];
+  state.deferred = [];
+  state.run = null;
+  state.unanswered = null;
+}
+
+const FORKED_BEFORE_RESULT =
+  "No result: this session was forked from another one while the call was under way there.";
 
 function isBetweenTurns(state: SessionState): boolean {
   return state.openCalls.length === 0 && (state.run?.attempts ?? 0) === 0;
