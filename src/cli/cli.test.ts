@@ -138,6 +138,15 @@ describe("create", () => {
     expect(existsSync(join(cwd, "a"))).toBe(false);
   });
 
+  test("a folder that cannot be made is no defect", async () => {
+    writeFileSync(join(cwd, "afile"), "");
+    const { exitCode, stderr } = await run(["create", "afile/sub"]);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 6,
+      stderr: `error: cannot make the folder ${join(cwd, "afile/sub")}: a part of the path is a file, not a folder\nName a folder in another place.\n`,
+    });
+  });
+
   test("answers programs with JSON", async () => {
     expect(JSON.parse((await run(["create", "a", "--json"])).stdout)).toMatchObject({
       agent: "a",

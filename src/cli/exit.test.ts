@@ -49,3 +49,24 @@ test("a defect is told as one, with its stack", async () => {
   expect(code).toBe(1);
   expect(text).toMatch(/^error: oops\nThis is a defect in Holdfast\..*\nTypeError: oops\n {4}at /);
 });
+
+test.each([
+  ["EACCES", "mkdir", 5, "cannot make the folder /data: this user may not do that there"],
+  ["EROFS", "open", 5, "cannot open /data: the file system is read-only"],
+  ["EEXIST", "mkdir", 6, "cannot make the folder /data: something else has that name"],
+  ["ENOTDIR", "mkdir", 6, "cannot make the folder /data: a part of the path is a file, not a folder"],
+  ["ENOENT", "mkdir", 5, "cannot make the folder /data: the file system there is read-only, or gone"],
+  ["ENOENT", "scandir", 4, "cannot list /data: a part of the path does not exist"],
+  ["ENOSPC", "write", 8, "cannot write /data: the disk is full"],
+])("%s of the file system is no defect", async (code, syscall, exitCode, message) => {
+  const error = Object.assign(new Error("x"), { code, syscall, path: "/data" });
+  expect(await report(error)).toEqual({
+    code: exitCode,
+    text: `error: ${message}\nChoose another place with --data-dir or HOLDFAST_DATA_DIR.\n`,
+  });
+});
+
+test("a program that cannot be started is not a matter of the file system", async () => {
+  const error = Object.assign(new Error("x"), { code: "ENOENT", syscall: "spawn node", path: "node" });
+  expect((await report(error)).text).toContain("This is a defect in Holdfast.");
+});

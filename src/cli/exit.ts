@@ -1,4 +1,5 @@
 import { AppError, type ErrorCode, errorMessage } from "../lib/errors.ts";
+import { fileSystemError } from "./system-error.ts";
 import { stylerFor, type Terminal } from "./terminal.ts";
 
 /**
@@ -11,7 +12,7 @@ import { stylerFor, type Terminal } from "./terminal.ts";
  * | 2 | wrong use: unknown command or option, a bad value |
  * | 3 | a mistake in harness.json, in a file that it names, or in the environment |
  * | 4 | no such session, agent or file |
- * | 5 | not allowed: a missing or wrong token or key |
+ * | 5 | not allowed: a missing or wrong token or key, or a place on the disk that is not this user's |
  * | 6 | in conflict with what is there |
  * | 7 | not available now; trying again may help |
  * | 8 | the store is full or damaged |
@@ -60,13 +61,17 @@ const exitCodeOf: Readonly<Record<ErrorCode, ExitCode>> = {
  * for a defect.
  */
 export async function reportError(
-  error: unknown,
+  thrown: unknown,
   terminal: Pick<Terminal, "stderr" | "env">,
   { json }: { readonly json: boolean },
 ): Promise<ExitCode> {
+  const error = fileSystemError(thrown, anotherPlace) ?? thrown;
   terminal.stderr.write(json ? asJson(error) : await asText(error, terminal));
   return error instanceof AppError ? exitCodeOf[error.code] : exitCodes.failed;
 }
+
+/** What commands write into, unless they say otherwise, is the data directory. */
+const anotherPlace = "Choose another place with --data-dir or HOLDFAST_DATA_DIR.";
 
 function asJson(error: unknown): string {
   const { code, hint, details } =

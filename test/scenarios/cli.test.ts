@@ -23,7 +23,12 @@ const script: Script = {
       text: "I write it down.",
       calls: [
         { tool: "write", input: { path: "note.txt", content: "remember\n" } },
-        { tool: "shell", input: { command: "printf '\\033[31mred\\033[0m\\n'; ls" } },
+        {
+          tool: "shell",
+          input: {
+            command: "until test -e note.txt; do sleep 0.01; done; printf '\\033[31mred\\033[0m\\n'; ls",
+          },
+        },
       ],
     },
     { times: "any", text: "That is all." },
@@ -63,7 +68,7 @@ describe("run", () => {
     expect(stderr).toContain("note: there was no session first; it is new\n");
     expect(stdout).not.toMatch(/[\u001b\r]/);
     expect(stdout).toMatch(
-      /^I write it down\.\n✓ write {2}note\.txt \(9 bytes\) · done in .*\n▸ shell {2}printf /,
+      /^I write it down\.\n✓ write {2}note\.txt \(9 bytes\) · done in .*\n▸ shell {2}until /,
     );
     expect(stdout).toContain("  │ red\n  │ note.txt\n");
     expect(stdout).toMatch(/✓ done\n {2}time .* model .*, tools .*, runtime .*\n/);
@@ -263,6 +268,8 @@ describe("what is wrong is said, with what to do", () => {
     [["run", "--continue"], 4, /no session to continue/],
     [["run", "--session", "nope"], 4, /there is no session "nope"/],
     [["invoke", "hi", "--url", "http://127.0.0.1:9"], 7, /cannot reach a server[\s\S]*holdfast start/],
+    [["run", "hi", "--data-dir", "harness.json"], 6, /harness\.json: something else[\s\S]*--data-dir/],
+    [["start", "--port", "0", "--data-dir", "harness.json/x"], 6, /is a file, not a folder[\s\S]*--data-dir/],
     [["start", "--port", "x"], 3, /the port "x"/],
     [["exec", "s"], 2, /missing required argument 'command'/],
   ])("%j", async (words, expected, message) => {

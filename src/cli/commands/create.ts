@@ -5,6 +5,7 @@ import { isDirectory, isFile } from "../../lib/files.ts";
 import { jsonOption, type RunnableCommand } from "../command.ts";
 import { exitCodes } from "../exit.ts";
 import { shellWord } from "../shell-word.ts";
+import { fileSystemError } from "../system-error.ts";
 import { printJson, printLine, stylerFor, type Terminal } from "../terminal.ts";
 
 export const create: RunnableCommand = {
@@ -28,7 +29,11 @@ export const create: RunnableCommand = {
     }
     const files = filesOf(name, await schemaPath(folder));
     await refuseToOverwrite(folder, [...files.keys()]);
-    for (const [file, text] of files) await writeNew(join(folder, file), text);
+    try {
+      for (const [file, text] of files) await writeNew(join(folder, file), text);
+    } catch (error) {
+      throw fileSystemError(error, "Name a folder in another place.") ?? error;
+    }
     await announce({ name, folder, given, files: [...files.keys()] }, input.flag("json"), terminal);
     return exitCodes.ok;
   },
