@@ -17,7 +17,8 @@ import { createTransport, type TransportOptions } from "./transport.ts";
  *
  * Whatever creates something carries an idempotency key, made here where the caller gives none, and is sent again when the
  * connection fails. Streams reconnect from their cursor: each entry arrives exactly once, and a `notice` (code
- * "reconnecting") tells that deltas may have been missed.
+ * "reconnecting") tells that deltas may have been missed. A server that is away for longer than `patienceMs` ends them with
+ * `unavailable`.
  */
 export interface Client extends Omit<Sessions, "sandbox"> {
   agents(): Promise<readonly AgentSummary[]>;
@@ -62,6 +63,7 @@ export function createClient(options: TransportOptions): Client {
 
   function follow(sessionId: string, query: FollowQuery, signal: AbortSignal): AsyncIterable<RunEvent> {
     return followEvents(transport, {
+      sessionId,
       path: `${sessionPath(sessionId)}/events?${queryString(query)}`,
       after: query.after,
       signal,

@@ -1,8 +1,11 @@
+import { systemClock } from "../lib/clock.ts";
+import { AppError } from "../lib/errors.ts";
 import type { RunEvent } from "../run/events.ts";
 import type { WireEvent } from "./encode.ts";
 import { fromWireError, isConnectionLoss, type Transport } from "./transport.ts";
 
 export interface FollowOptions {
+  readonly sessionId: string;
   /** The stream, from where it was first read. */
   readonly path: string;
   /** The cursor in `path`. */
@@ -12,11 +15,12 @@ export interface FollowOptions {
 
 /**
  * Follows a session over as many connections as it takes, until the server says `end`, the signal is aborted, or an error
- * comes that a new connection would not mend. The first connection is opened by the call, not by the first `next()`.
+ * comes that a new connection would not mend, or the server has been away for longer than the transport's patience
+ * (`unavailable`). The first connection is opened by the call, not by the first `next()`.
  */
 export function followEvents(
   transport: Transport,
-  { path, after, signal }: FollowOptions,
+  { sessionId, path, after, signal }: FollowOptions,
 ): AsyncGenerator<RunEvent> {
   const connect = (cursor: number) => {
     const headers = { accept: "text/event-stream", "last-event-id": String(cursor) };
@@ -29,12 +33,15 @@ export function followEvents(
 
   async function* follow(): AsyncGenerator<RunEvent> {
     const position = { seq: after };
+    const outage = watchOutage(transport, sessionId);
     let opened = first;
     for (let failures = 1; ; failures++) {
       const reached = position.seq;
-      if ((yield* readOnce(transport, opened, position, signal)) === "ended") return;
+      const outcome = yield* readOnce(transport, opened, position, signal);
+      if (outcome === "ended") return;
       if (position.seq > reached) failures = 1;
-      if (failures === 1) yield reconnecting;
+      if (failures === 1) yield reconnecting("the connection to the server was cut; trying again");
+      yield* outage.after(outcome);
       await transport.pause(failures, signal).catch(() => {});
       if (signal.aborted) return;
       opened = connect(position.seq);
@@ -43,11 +50,42 @@ export function followEvents(
   }
 }
 
-const reconnecting: RunEvent = {
-  type: "notice",
-  code: "reconnecting",
-  message: "the connection to the server was cut; trying again",
-};
+function reconnecting(message: string): RunEvent {
+  return { type: "notice", code: "reconnecting", message };
+}
+
+interface Outage {
+  /** A notice in the middle of a long outage. @throws AppError `unavailable` at its end. */
+  after(outcome: "cut" | "unreached"): Iterable<RunEvent>;
+}
+
+/** How long the server has been away. A connection that was opened, even for a moment, is contact. */
+function watchOutage({ url, patienceMs }: Transport, sessionId: string): Outage {
+  let since = systemClock.monotonic();
+  let isTold = false;
+  return {
+    *after(outcome) {
+      if (outcome === "cut") {
+        since = systemClock.monotonic();
+        isTold = false;
+      }
+      const awayMs = systemClock.monotonic() - since;
+      const silence = `the server at ${url} has not answered for ${seconds(awayMs)}`;
+      if (awayMs >= patienceMs) {
+        throw new AppError("unavailable", `${silence}; what runs there goes on when it is back`, {
+          hint: `Come back to it with: holdfast sessions tail ${sessionId} --url ${url}`,
+        });
+      }
+      if (isTold || awayMs < patienceMs / 2) return;
+      isTold = true;
+      yield reconnecting(`${silence}; trying for another ${seconds(patienceMs - awayMs)}`);
+    },
+  };
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1_000)} s`;
+}
 
 /** The events of one connection, those that were seen before left out. Says how it ended. */
 async function* readOnce(
@@ -55,9 +93,12 @@ async function* readOnce(
   opened: Promise<Response>,
   position: { seq: number },
   signal: AbortSignal,
-): AsyncGenerator<RunEvent, "ended" | "cut"> {
+): AsyncGenerator<RunEvent, "ended" | "cut" | "unreached"> {
+  let isOpen = false;
   try {
-    for await (const data of transport.events(await opened)) {
+    const response = await opened;
+    isOpen = true;
+    for await (const data of transport.events(response)) {
       // The server's own events: what this release does not know passes through to the reader's `switch`.
       const event = data as WireEvent;
       if (event.type === "end") return "ended";
@@ -71,5 +112,6 @@ async function* readOnce(
   } catch (error) {
     if (!signal.aborted && !isConnectionLoss(error)) throw error;
   }
-  return signal.aborted ? "ended" : "cut";
+  if (signal.aborted) return "ended";
+  return isOpen ? "cut" : "unreached";
 }

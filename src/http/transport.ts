@@ -6,6 +6,9 @@ import { statusOf, type WireError } from "./errors.ts";
 
 /** How the client reaches a server: requests whose failures are `AppError`s, and streams of events. */
 export interface Transport {
+  /** Without a slash at the end. */
+  readonly url: string;
+  readonly patienceMs: number;
   /**
    * Sends a request, again if the connection fails and `repeatable` says that this does no harm. Resolves with an answer
    * of status 2xx. @throws AppError as the server said it, or `unavailable` when it cannot be reached.
@@ -24,6 +27,8 @@ export interface TransportOptions {
   readonly fetch?: typeof fetch;
   /** Before the first retry; doubles with each, up to 10 seconds. Default 250 ms. */
   readonly retryMs?: number;
+  /** How long a stream tries to get back to a server that does not answer. Default 60 seconds; Infinity: for ever. */
+  readonly patienceMs?: number;
 }
 
 export interface SendOptions {
@@ -41,7 +46,7 @@ const SILENCE_MS = 60_000;
 const LONGEST_PAUSE_MS = 10_000;
 
 export function createTransport(options: TransportOptions): Transport {
-  const { token, retryMs = 250 } = options;
+  const { token, retryMs = 250, patienceMs = 60_000 } = options;
   const base = options.url.replace(/\/+$/, "");
   const request = options.fetch ?? fetch;
 
@@ -74,6 +79,8 @@ export function createTransport(options: TransportOptions): Transport {
     setTimeout(Math.min(LONGEST_PAUSE_MS, retryMs * 2 ** (retry - 1)), undefined, { signal });
 
   return {
+    url: base,
+    patienceMs,
     pause,
     events: readEvents,
     async send(method, path, sendOptions = {}) {
