@@ -51,7 +51,7 @@ function quiet(command: CommanderCommand, { stdout, stderr, env }: Terminal): Co
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
       outputError: () => {},
-      getOutHelpWidth: () => stdout.columns ?? 100,
+      getOutHelpWidth: () => stdout.columns || 100,
       getOutHasColors: () => true,
     });
 }

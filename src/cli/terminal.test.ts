@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { hasColour, isLive, printJson, stylerFor } from "./terminal.ts";
+import { columnsOf, hasColour, isLive, printJson, stylerFor } from "./terminal.ts";
 
 const tty = { write: () => {}, isTTY: true };
 const pipe = { write: () => {} };
@@ -29,4 +29,8 @@ test("JSON is one line in a pipe", () => {
   let text = "";
   printJson({ stdout: { write: (piece) => (text += piece) } }, { a: [1] });
   expect(text).toBe('{"a":[1]}\n');
+});
+
+test("a terminal that does not know its width has the usual one", () => {
+  expect([{ columns: 0 }, {}, { columns: 120 }].map(columnsOf)).toEqual([80, 80, 120]);
 });

@@ -27,7 +27,7 @@ export interface TextStream {
   /** `written` is called when there is room for more. */
   write(text: string | Uint8Array, written?: () => void): unknown;
   readonly isTTY?: boolean;
-  /** Width in characters; undefined where there is none. */
+  /** Width in characters; undefined or 0 where it is not known. Read it with `columnsOf`. */
   readonly columns?: number;
 }
 
@@ -53,6 +53,11 @@ export function isLive(stream: TextStream, env: Environment): boolean {
 
 function isCi(env: Environment): boolean {
   return Boolean(env.CI) && env.CI !== "false";
+}
+
+/** The width of a terminal in characters: 80 where it is not known, for which some say 0. */
+export function columnsOf({ columns }: Pick<TextStream, "columns">): number {
+  return columns || 80;
 }
 
 /** One JSON document on stdout, the whole answer of a command with `--json`. */

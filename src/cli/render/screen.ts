@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "../../lib/clock.ts";
-import { isLive, stylerFor, type Terminal, type TextStream } from "../terminal.ts";
+import { columnsOf, isLive, stylerFor, type Terminal, type TextStream } from "../terminal.ts";
 import { duration } from "./figures.ts";
 import { cut } from "./plain.ts";
 
@@ -57,7 +57,7 @@ export function openScreen(
     if (elapsed < PATIENCE_MS && !isDrawn) return;
     frame = (frame + 1) % FRAMES.length;
     const time = elapsed < 1_000 ? "" : ` · ${duration(Math.floor(elapsed / 1_000) * 1_000)}`;
-    const room = (stdout.columns ?? 80) - time.length - 4;
+    const room = columnsOf(stdout) - time.length - 4;
     const line = `${style("cyan", FRAMES[frame] ?? "")} ${style("dim", `${cut(words, room)}${time}`)}`;
     stdout.write(`${ERASE}${line}`);
     isDrawn = true;

@@ -1,4 +1,4 @@
-import { isLive, stylerFor, type Terminal } from "../terminal.ts";
+import { columnsOf, isLive, stylerFor, type Terminal } from "../terminal.ts";
 import type { ViewOptions } from "./options.ts";
 
 /** A person sees the beginning and the end of what commands print; a pipe gets (nearly) all of it. */
@@ -11,7 +11,7 @@ export function viewOptions({ stdout, env }: Pick<Terminal, "stdout" | "env">): 
   const live = isLive(stdout, env);
   return {
     style: stylerFor(stdout, env),
-    width: live ? Math.max(40, (stdout.columns ?? 80) - 1) : PIPE_WIDTH,
+    width: live ? Math.max(40, columnsOf(stdout) - 1) : PIPE_WIDTH,
     output: live ? liveOutput : pipedOutput,
   };
 }
