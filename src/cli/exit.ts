@@ -19,6 +19,7 @@ import { stylerFor, type Terminal } from "./terminal.ts";
  * | 9 | the run ended at a limit: turns, time, or the model's output tokens |
  * | 10 | the run was stopped by somebody else |
  * | 130 | interrupted (Ctrl-C, SIGTERM) |
+ * | 141 | nobody read the output any more (`holdfast run ... \| head`); a run that was not at its end can be taken up |
  */
 export const exitCodes = {
   ok: 0,
@@ -33,6 +34,7 @@ export const exitCodes = {
   limited: 9,
   stopped: 10,
   interrupted: 130,
+  unread: 141,
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

@@ -5,10 +5,21 @@ import { isFile } from "../lib/files.ts";
 import { nearest } from "../lib/json.ts";
 import type { Sessions } from "../run/sessions.ts";
 import { openRuntime } from "../runtime.ts";
+import { openSqliteStore } from "../stores/sqlite/sqlite.ts";
 
 /** Whether a data directory has been used: reading must not make one. */
 export function hasSessions(dataDir: string): Promise<boolean> {
-  return isFile(join(dataDir, "holdfast.db"));
+  return isFile(databaseIn(dataDir));
+}
+
+function databaseIn(dataDir: string): string {
+  return join(dataDir, "holdfast.db");
+}
+
+/** Sessions with work that nobody does: whoever did it was killed, or left. */
+export async function sessionsLeftBehind(dataDir: string): Promise<ReadonlySet<string>> {
+  await using store = await openSqliteStore({ path: databaseIn(dataDir) });
+  return new Set(await store.runnable(10_000));
 }
 
 /** Reads in a data directory, without working on any session. Undefined when it was never used. */

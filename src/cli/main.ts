@@ -13,7 +13,8 @@ if (major < 22 || (major === 22 && minor < 19)) {
   process.exitCode = 3;
 } else {
   const { runCli } = await import("./cli.ts");
-  const leaving = leaveQuietlyWhenNobodyReads();
+  const { exitCodes } = await import("./exit.ts");
+  const leaving = leaveQuietlyWhenNobodyReads(exitCodes.unread);
   process.exitCode = await stayingAlive(() => runCli(process.argv.slice(2), realTerminal(leaving)));
 }
 
@@ -63,13 +64,13 @@ interface Leaving {
   cleanUp: () => Promise<unknown>;
 }
 
-/** `holdfast ... | head` closes the pipe while there is more to say. */
-function leaveQuietlyWhenNobodyReads(): Leaving {
+/** `holdfast ... | head` closes the pipe while there is more to say: a command that was at its end keeps its exit code. */
+function leaveQuietlyWhenNobodyReads(exitCode: number): Leaving {
   const leaving: Leaving = { cleanUp: async () => {} };
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") throw error;
-      leaving.cleanUp().finally(() => process.exit());
+      leaving.cleanUp().finally(() => process.exit(process.exitCode ?? exitCode));
     });
   }
   return leaving;

@@ -63,6 +63,9 @@ async function follow(
   using shown = json ? showJson(terminal) : showText(earlier, messageId, { notices, terminal });
   const stopping = stopWhenInterrupted(() => sessions.stop(sessionId, "Ctrl-C"), interruption, notices);
   stopping.failed.then(() => leaving.abort());
+  terminal.whenNobodyReads?.(async () => {
+    notices.tell(`nobody reads the output any more; the session ${sessionId} is left as it is`);
+  });
   let ended = false;
   for await (const event of untilRunEnds(events, messageId)) {
     summary.add(event);

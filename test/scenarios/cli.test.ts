@@ -116,6 +116,18 @@ describe("run", () => {
     expect(await listed()).toMatchObject([{ id: "s", status: "idle", lastRunEnd: "stopped" }]);
   });
 
+  test("when nobody reads any more it ends, not as if it were done, and leaves the run to be taken up", async () => {
+    const run = startHoldfast(["run", "sleep", "--session", "s"], { cwd: agent });
+    await run.until(begun);
+    run.stopReading();
+    const { exitCode, stderr } = await run.ended;
+    expect(exitCode).toBe(141);
+    expect(stderr).toContain("note: nobody reads the output any more; the session s is left as it is\n");
+    expect((await here("sessions", "list")).stdout).toMatch(/^s +clerk +unfinished /m);
+    expect(await here("run", "--session", "s")).toMatchObject({ exitCode: 0 });
+    expect((await here("sessions", "list")).stdout).toMatch(/^s +clerk +idle /m);
+  });
+
   test("a second Ctrl-C leaves at once", async () => {
     const run = startHoldfast(["run", "sleep"], { cwd: agent });
     await run.until(begun);

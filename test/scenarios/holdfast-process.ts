@@ -17,6 +17,8 @@ export interface Running {
   /** Resolves when standard output fits the expression, with the match. Rejects if it ends before. */
   until(pattern: RegExp): Promise<RegExpExecArray>;
   signal(signal: NodeJS.Signals): void;
+  /** Closes the pipe of standard output, as `head` does. */
+  stopReading(): void;
 }
 
 export interface StartOptions {
@@ -72,6 +74,7 @@ function follow(child: ChildProcessWithoutNullStreams): Running {
   return {
     ended,
     signal: (signal) => child.kill(signal),
+    stopReading: () => child.stdout.destroy(),
     until(pattern) {
       return new Promise((resolve, reject) => {
         const look = () => {

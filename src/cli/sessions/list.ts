@@ -2,11 +2,12 @@ import { systemClock } from "../../lib/clock.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { SessionRecord, SessionStatus } from "../../log/session-log.ts";
 import { exitCodes } from "../exit.ts";
+import { sessionsLeftBehind } from "../local-sessions.ts";
 import { readInteger } from "../read-number.ts";
 import { age, count, dollars } from "../render/figures.ts";
 import { cut, oneLine } from "../render/plain.ts";
-import { printJson, printLine, stylerFor, type Terminal } from "../terminal.ts";
-import { openPlace, type PlaceWishes } from "./session.ts";
+import { columnsOf, printJson, printLine, stylerFor, type Terminal } from "../terminal.ts";
+import { openPlace, type Place, type PlaceWishes } from "./session.ts";
 
 export interface ListWishes extends PlaceWishes {
   readonly agent: string | undefined;
@@ -26,8 +27,17 @@ export async function listSessions(wishes: ListWishes, terminal: Terminal): Prom
     ...(status === undefined ? {} : { status }),
   });
   if (wishes.json) printJson(terminal, { sessions });
-  else printTable(sessions, limit, terminal);
+  else printTable(sessions, { limit, leftBehind: await leftBehindOf(sessions, place) }, terminal);
   return exitCodes.ok;
+}
+
+/** Which of these run by their record, but are worked on by nobody. A server works on all that it has. */
+async function leftBehindOf(
+  sessions: readonly SessionRecord[],
+  { local }: Place,
+): Promise<ReadonlySet<string>> {
+  if (local === null || sessions.every((session) => session.status !== "running")) return new Set();
+  return await sessionsLeftBehind(local.dataDir);
 }
 
 const statuses: readonly SessionStatus[] = ["idle", "queued", "running"];
@@ -43,34 +53,43 @@ function readStatus(text: string | undefined): SessionStatus | undefined {
 const titles = ["SESSION", "AGENT", "STATUS", "ENDED", "TURNS", "TOKENS", "COST", "CHANGED", "TITLE"];
 const toTheRight = new Set([4, 5, 6, 7]);
 
-function printTable(sessions: readonly SessionRecord[], limit: number, terminal: Terminal): void {
+function printTable(
+  sessions: readonly SessionRecord[],
+  { limit, leftBehind }: { readonly limit: number; readonly leftBehind: ReadonlySet<string> },
+  terminal: Terminal,
+): void {
   const { stdout, env } = terminal;
   if (sessions.length === 0) {
     printLine(stdout, "There are no such sessions.");
     return;
   }
   const style = stylerFor(stdout, env);
-  const rows = sessions.map((session) => cellsOf(session, systemClock.now()));
+  const rows = sessions.map((session) =>
+    cellsOf(session, { now: systemClock.now(), isLeftBehind: leftBehind.has(session.id) }),
+  );
   const widths = titles.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));
   const format = (cells: readonly string[]) => {
     const padded = cells.map((cell, i) =>
       toTheRight.has(i) ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0),
     );
     const line = padded.join("  ").trimEnd();
-    return stdout.isTTY === true ? cut(line, stdout.columns ?? 80) : line;
+    return stdout.isTTY === true ? cut(line, columnsOf(stdout)) : line;
   };
   printLine(stdout, style("dim", format(titles)));
   for (const row of rows) printLine(stdout, format(row));
   if (sessions.length === limit) printLine(stdout, style("dim", `There may be more: --limit ${limit * 5}`));
 }
 
-function cellsOf(session: SessionRecord, now: number): readonly string[] {
+function cellsOf(
+  session: SessionRecord,
+  { now, isLeftBehind }: { readonly now: number; readonly isLeftBehind: boolean },
+): readonly string[] {
   const { usage, costUsd, unpricedCalls } = session;
   const all = usage.input + usage.cacheRead + usage.cacheWrite + usage.output;
   return [
     session.id,
     session.agent,
-    session.status,
+    session.status === "running" && isLeftBehind ? "unfinished" : session.status,
     session.lastRunEnd ?? "-",
     String(session.turns),
     count(all),
