@@ -2,16 +2,17 @@ import { join } from "node:path";
 import type { LoadedAgent } from "../agents/load.ts";
 import { type Config, dataDirOf, readConfig } from "../config.ts";
 import { createApp } from "../http/app.ts";
-import { hashToken } from "../http/auth.ts";
+import { hashToken, isLoopbackHost } from "../http/auth.ts";
 import { errorResponse, wireError } from "../http/errors.ts";
 import { type HttpServer, serve } from "../http/server.ts";
 import { systemClock } from "../lib/clock.ts";
-import { errorMessage } from "../lib/errors.ts";
+import { AppError, errorMessage } from "../lib/errors.ts";
 import type { SessionStatus } from "../log/session-log.ts";
 import { openRuntime, type Runtime } from "../runtime.ts";
 import { exitCodes } from "./exit.ts";
 import { loadAgents } from "./find-agents.ts";
 import { createNotices, type Notices } from "./notices.ts";
+import { readInteger } from "./read-number.ts";
 import { duration, plural } from "./render/figures.ts";
 import { shellWord } from "./shell-word.ts";
 import { shortPath } from "./short-path.ts";
@@ -34,6 +35,7 @@ export async function serveAgents(wishes: ServeWishes, terminal: Terminal): Prom
   const agents = await loadAgents(wishes.paths, terminal.cwd, config);
   const dataDir = commonDataDir(agents, config, terminal.cwd);
   const tokens = config.bearerTokens();
+  if (tokens.length === 0) refuseOpenDoor(config.listen.host);
   const notices = createNotices(terminal, { json: false });
   const interruption = terminal.interruption();
 
@@ -74,9 +76,17 @@ export async function serveAgents(wishes: ServeWishes, terminal: Terminal): Prom
 function overridesOf({ host, port, dataDir }: ServeWishes) {
   return {
     ...(host === undefined ? {} : { host }),
-    ...(port === undefined ? {} : { port }),
+    ...(port === undefined ? {} : { port: readInteger("--port", port, { min: 0, max: 65_535 }) }),
     ...(dataDir === undefined ? {} : { dataDir }),
   };
+}
+
+/** `serve` refuses as well; here it is known which setting is missing. @throws AppError `invalid_config` */
+function refuseOpenDoor(host: string): void {
+  if (isLoopbackHost(host)) return;
+  throw new AppError("invalid_config", `will not listen on ${host} without authentication`, {
+    hint: "Whoever reaches the port could run commands. Set a token that callers have to send:\n  export HOLDFAST_TOKENS=$(openssl rand -hex 32)\nor listen on 127.0.0.1.",
+  });
 }
 
 /** One agent keeps its sessions beside its harness.json; several need one place. */

@@ -27,11 +27,14 @@ export function requireBearer(auth: BearerAuth): MiddlewareHandler {
     const token = bearerToken(c);
     if (token === undefined) {
       throw new AppError("unauthorized", "this server wants a token", {
-        hint: "Send the header Authorization: Bearer TOKEN.",
+        hint: "Send the header Authorization: Bearer TOKEN. Holdfast's commands send what is in HOLDFAST_TOKEN.",
       });
     }
-    if (!isKnown(sha256(token), hashes))
-      throw new AppError("unauthorized", "the token is not known to this server");
+    if (!isKnown(sha256(token), hashes)) {
+      throw new AppError("unauthorized", "the token is not known to this server", {
+        hint: "Send one that the server was started with. Holdfast's commands send what is in HOLDFAST_TOKEN.",
+      });
+    }
     return next();
   };
 }

@@ -229,6 +229,24 @@ describe("start", () => {
     const { exitCode, stderr } = await here("start", "--host", "0.0.0.0", "--port", "0");
     expect(exitCode).toBe(3);
     expect(stderr).toContain("will not listen on 0.0.0.0 without authentication");
+    expect(stderr).toContain("export HOLDFAST_TOKENS=$(openssl rand -hex 32)");
+  });
+
+  test("wants a token, and says where commands take it from", async () => {
+    const env = { HOLDFAST_TOKENS: "0123456789abcdef-right" };
+    const server = startHoldfast(["start", "--port", "0"], { cwd: agent, env });
+    const [, url = ""] = await server.until(/serves at (\S+)/);
+    const invoke = (token: string) =>
+      holdfast(["invoke", "hi", "--url", url], { cwd: home, env: { HOLDFAST_TOKEN: token } });
+    const missing = await invoke("");
+    expect(missing).toMatchObject({ exitCode: 5 });
+    expect(missing.stderr).toMatch(/wants a token\n.*HOLDFAST_TOKEN/);
+    const wrong = await invoke("0123456789abcdef-wrong");
+    expect(wrong).toMatchObject({ exitCode: 5 });
+    expect(wrong.stderr).toMatch(/not known to this server\n.*HOLDFAST_TOKEN/);
+    expect(await invoke("0123456789abcdef-right")).toMatchObject({ exitCode: 0 });
+    server.signal("SIGTERM");
+    expect(await server.ended).toMatchObject({ exitCode: 0 });
   });
 });
 
@@ -282,7 +300,7 @@ describe("what is wrong is said, with what to do", () => {
     [["invoke", "hi", "--url", "http://127.0.0.1:9"], 7, /cannot reach a server[\s\S]*holdfast start/],
     [["run", "hi", "--data-dir", "harness.json"], 6, /harness\.json: something else[\s\S]*--data-dir/],
     [["start", "--port", "0", "--data-dir", "harness.json/x"], 6, /is a file, not a folder[\s\S]*--data-dir/],
-    [["start", "--port", "x"], 3, /the port "x"/],
+    [["start", "--port", "x"], 2, /--port "x" is not a number from 0 to 65535/],
     [["exec", "s"], 2, /missing required argument 'command'/],
   ])("%j", async (words, expected, message) => {
     const { exitCode, stdout, stderr } = await here(...words);
