@@ -205,6 +205,13 @@ describe("validate", () => {
     });
   });
 
+  test("shows control characters of the file as signs", async () => {
+    writeHarness('{ "name": "a\u001b]0;owned\u0007", "systemPrompt": "b" }');
+    const { stdout } = await run(["validate"]);
+    expect(stdout).toContain('"a␛]0;owned␇"');
+    expect(stdout).not.toMatch(/[^\P{Cc}\n]/u);
+  });
+
   test("a wrong setting of the environment is no mistake of the agent, and ends with 3, too", async () => {
     writeHarness('{ "name": "a", "systemPrompt": "b" }');
     const { exitCode, stderr } = await run(["validate"], { HOLDFAST_PORT: "x" });

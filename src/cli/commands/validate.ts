@@ -44,19 +44,20 @@ function printAsJson(results: readonly LoadResult[], terminal: Terminal): ExitCo
 
 async function printAsText(results: readonly LoadResult[], terminal: Terminal): Promise<ExitCode> {
   const { formatProblems } = await import("../../agents/problem.ts");
-  const { plain } = await import("../render/plain.ts");
+  const { plain, withVisibleControls } = await import("../render/plain.ts");
   const { stdout, cwd, env } = terminal;
   const style = stylerFor(stdout, env);
   const shorten = (file: string) => shortest(relative(cwd, file), file);
   let count = 0;
   for (const result of results) {
     if (result.ok) {
-      printAgent(result.loaded, shorten, terminal);
+      await printAgent(result.loaded, shorten, terminal);
       continue;
     }
     count += result.problems.length;
     const shown = result.problems.map((problem) => ({ ...problem, file: shorten(problem.file) }));
-    printLine(stdout, `${plain(formatProblems(shown))}\n`);
+    // What is quoted because of a control character should show it.
+    printLine(stdout, `${plain(withVisibleControls(formatProblems(shown)))}\n`);
   }
   if (count === 0) return exitCodes.ok;
   printLine(stdout, style("red", count === 1 ? "1 mistake" : `${count} mistakes`));
@@ -64,17 +65,19 @@ async function printAsText(results: readonly LoadResult[], terminal: Terminal): 
 }
 
 /** An agent that is right, and, where no answer can be had from here, why: that is for this machine to mend. */
-function printAgent(
+async function printAgent(
   { agent, file, model }: Extract<LoadResult, { ok: true }>["loaded"],
   shorten: (file: string) => string,
   { stdout, env }: Terminal,
-): void {
+): Promise<void> {
+  const { plain } = await import("../render/plain.ts");
   const style = stylerFor(stdout, env);
+  const here = (text: string) => printLine(stdout, `  On this machine: ${plain(text)}`);
   const tools = `${agent.tools.size} ${agent.tools.size === 1 ? "tool" : "tools"}`;
-  printLine(stdout, `${shorten(file)}: ${style("green", "ok")} (${agent.name}, ${agent.model.id}, ${tools})`);
-  if (model.type === "missing") printLine(stdout, `  On this machine: ${model.message}. ${model.hint}`);
-  if (model.type === "scripted" && model.notice !== null)
-    printLine(stdout, `  On this machine: ${model.notice}`);
+  const facts = `(${agent.name}, ${agent.model.id}, ${tools})`;
+  printLine(stdout, `${plain(shorten(file))}: ${style("green", "ok")} ${facts}`);
+  if (model.type === "missing") here(`${model.message}. ${model.hint}`);
+  if (model.type === "scripted" && model.notice !== null) here(model.notice);
 }
 
 function shortest(a: string, b: string): string {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { cut, oneLine, plain, plainStream } from "./plain.ts";
+import { cut, oneLine, plain, plainStream, withVisibleControls } from "./plain.ts";
 
 test.each([
   ["colours", "\u001b[31mred\u001b[0m", "red"],
@@ -36,3 +36,7 @@ test.each([
   ["日本語日本語", 7, "日本語…"],
   ["👍👍", 4, "👍👍"],
 ])("%j in %d columns", (text, width, expected) => expect(cut(text, width)).toBe(expected));
+
+test("control characters that are quoted are seen, and nothing moves", () => {
+  expect(withVisibleControls("a\u001b[31m\u0007\u009b\rb\r\n\t|")).toBe("a␛[31m␇\ufffd␍b\n\t|");
+});

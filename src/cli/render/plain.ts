@@ -20,6 +20,18 @@ export function plain(text: string): string {
   return plainStream()(text).replaceAll(/\r\n?/g, "\n");
 }
 
+/** A text that is quoted because of what is in it: each control character as a sign that is one column wide. */
+export function withVisibleControls(text: string): string {
+  return text.replaceAll("\r\n", "\n").replaceAll(/\p{Cc}/gu, (character) => {
+    const code = character.charCodeAt(0);
+    if (character === "\n" || character === "\t") return character;
+    return code < 0x20 ? String.fromCharCode(CONTROL_PICTURES + code) : "\ufffd";
+  });
+}
+
+/** The block of Unicode with "␀", "␁" and so on. */
+const CONTROL_PICTURES = 0x2400;
+
 /** The characters that make text read in another order than it runs. */
 const BIDI_OVERRIDES = /[\u202a-\u202e\u2066-\u2069]/g;
 
