@@ -12,7 +12,10 @@ export const run: RunnableCommand = {
       flags: "--session <id>",
       description: "continue this session, or create it; without a prompt: take up its unfinished run",
     },
-    { flags: "--continue", description: "the same for the agent's most recent session" },
+    {
+      flags: "--continue",
+      description: "continue the agent's most recent session; without a prompt: take up its unfinished run",
+    },
     {
       flags: "--file <path>",
       description: "copy a file into the session's workspace first; may be repeated",
