@@ -32,6 +32,7 @@ export interface Figure {
 
 const FLOOR = "./floor.ts";
 const HOLDFAST = "./holdfast.ts";
+const PACKAGES = "./packages.ts";
 
 export const cases: readonly Case[] = [
   {
@@ -42,8 +43,10 @@ export const cases: readonly Case[] = [
         (await run<{ cpuMsPerTurn: number }>(file, ["turns", url, count], own)).cpuMsPerTurn;
       const ms = await interleave(rounds, {
         floor50: turns(FLOOR, 50),
+        packages50: turns(PACKAGES, 50),
         ours50: turns(HOLDFAST, 50, options),
         floor200: turns(FLOOR, 200),
+        packages200: turns(PACKAGES, 200),
         ours200: turns(HOLDFAST, 200, options),
       });
       // The history that goes over the wire grows with the turns; the floor pays for that as well.
@@ -52,6 +55,18 @@ export const cases: readonly Case[] = [
       return [
         { what: "50 turns", unit: "ms", value: ms.ours50, floor: ms.floor50, goal: ms.floor50 + 1 },
         { what: "200 turns", unit: "ms", value: ms.ours200, floor: ms.floor200, goal: ms.floor200 + 1 },
+        {
+          what: "50 turns, the provider's package alone",
+          unit: "ms",
+          value: ms.packages50,
+          floor: ms.floor50,
+        },
+        {
+          what: "200 turns, the provider's package alone",
+          unit: "ms",
+          value: ms.packages200,
+          floor: ms.floor200,
+        },
         { what: "above the floor, 50 turns", unit: "ms", value: above50, goal: 1 },
         { what: "above the floor, 200 turns", unit: "ms", value: above200, goal: Math.min(1, above50) },
       ];

@@ -1,5 +1,6 @@
 import { createServer } from "node:http";
-import { cpuMs, peakGrowth, WARM_UP } from "./measure.ts";
+import { cpuMs, peakGrowth, REPEATS, WARM_UP } from "./measure.ts";
+import { systemPrompt, toolSpecs } from "./request.ts";
 
 /**
  * The least that the work costs: `fetch` and a parser for Anthropic's events, written by hand, without durability, limits
@@ -19,14 +20,11 @@ interface Answer {
   readonly calls: readonly { readonly id: string; readonly name: string; readonly input: unknown }[];
 }
 
-const tools = [
-  {
-    name: "step",
-    description: "Does one step of the work and says which one it was.",
-    input_schema: { type: "object", properties: { n: { type: "number" } }, required: ["n"] },
-  },
-];
-const system = "You do the work step by step with the tool `step`, and say when all is done.";
+const tools = toolSpecs.map(({ name, description, inputSchema }) => ({
+  name,
+  description,
+  input_schema: inputSchema,
+}));
 
 const [mode, url = "", ...numbers] = process.argv.slice(2);
 const [first = 0, second = 0, third = 0] = numbers.map(Number);
@@ -35,8 +33,8 @@ switch (mode) {
   case "turns": {
     for (let i = 0; i < WARM_UP; i++) await toolLoop("turns-50");
     const since = process.cpuUsage();
-    const turns = await toolLoop(`turns-${first}`);
-    console.log(JSON.stringify({ cpuMsPerTurn: cpuMs(since) / turns }));
+    for (let i = 0; i < REPEATS; i++) await toolLoop(`turns-${first}`);
+    console.log(JSON.stringify({ cpuMsPerTurn: cpuMs(since) / (first * REPEATS) }));
     break;
   }
   case "sessions": {
@@ -106,7 +104,7 @@ async function ask(
   const response = await fetch(`${url}/v1/messages`, {
     method: "POST",
     headers: { "content-type": "application/json", "x-api-key": "bench", "anthropic-version": "2023-06-01" },
-    body: JSON.stringify({ model, max_tokens: 4096, stream: true, system, tools, messages }),
+    body: JSON.stringify({ model, max_tokens: 4096, stream: true, system: systemPrompt, tools, messages }),
   });
   if (!response.ok || response.body === null)
     throw new Error(`model server: ${response.status} ${await response.text()}`);

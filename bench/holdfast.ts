@@ -5,7 +5,8 @@ import { z } from "zod";
 import { createApp } from "../src/http/app.ts";
 import { serve } from "../src/http/server.ts";
 import { type AgentDefinition, defineTool, openRuntime, type Runtime } from "../src/index.ts";
-import { cpuMs, median, peakGrowth, WARM_UP } from "./measure.ts";
+import { cpuMs, median, peakGrowth, REPEATS, WARM_UP } from "./measure.ts";
+import { stepTool, systemPrompt } from "./request.ts";
 
 /**
  * What is measured: Holdfast as a program uses it, with its durable log, in a process of its own.
@@ -24,13 +25,13 @@ process.env.ANTHROPIC_API_KEY = "bench";
 
 const agent: AgentDefinition = {
   name: "bench",
-  systemPrompt: "You do the work step by step with the tool `step`, and say when all is done.",
+  systemPrompt,
   model: { id: "anthropic/turns-2", baseUrl: `${url}/v1` },
   limits: { turns: 1_000, parallelCalls: 100 },
   tools: [
     defineTool({
-      name: "step",
-      description: "Does one step of the work and says which one it was.",
+      name: stepTool.name,
+      description: stepTool.description,
       input: z.object({ n: z.number() }),
       async run({ n }) {
         if (mode === "parallel") await new Promise((resolve) => setTimeout(resolve, second));
@@ -59,8 +60,8 @@ process.exit();
 async function measureTurns(runtime: Runtime): Promise<object> {
   for (let i = 0; i < WARM_UP; i++) await converse(runtime, "turns-50");
   const since = process.cpuUsage();
-  await converse(runtime, `turns-${first}`);
-  return { cpuMsPerTurn: cpuMs(since) / first };
+  for (let i = 0; i < REPEATS; i++) await converse(runtime, `turns-${first}`);
+  return { cpuMsPerTurn: cpuMs(since) / (first * REPEATS) };
 }
 
 /** The model server measures; the last round counts. */

@@ -89,8 +89,14 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
-/** Loops of 50 turns before one is measured: what is asked about is a process that serves, not one that has just started. */
-export const WARM_UP = 20;
+/**
+ * Loops of 50 turns before one is measured: what is asked about is a process that serves, not one whose code is still being
+ * compiled beside it.
+ */
+export const WARM_UP = 40;
+
+/** How often the measured loop is run; the figure is the mean. */
+export const REPEATS = 5;
 
 /** Growth of this process's memory while something is done, at its peak, in bytes. */
 export async function peakGrowth(work: () => Promise<unknown>): Promise<number> {
