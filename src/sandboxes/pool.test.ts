@@ -40,7 +40,13 @@ describe("what a session's workspace starts with", () => {
   });
 
   test.each<[string, () => string]>([
-    ["that cannot be copied", () => (execFileSync("mkfifo", [join(template, "fifo")]), join(home, "data"))],
+    [
+      "that cannot be copied",
+      () => {
+        execFileSync("mkfifo", [join(template, "fifo")]);
+        return join(home, "data");
+      },
+    ],
     ["that holds the data directory", () => join(template, ".holdfast")],
   ])("a template %s is said to be the cause, and leaves nothing behind", async (_name, dataDirOf) => {
     const dataDir = dataDirOf();
