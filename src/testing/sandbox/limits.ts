@@ -28,7 +28,7 @@ export function limitCases(): readonly SandboxCase[] {
     inSandbox(
       "output until the time-out is kept",
       async (sandbox) => {
-        const done = await within(10_000, run(sandbox, "echo before; sleep 60", { timeoutMs: 500 }));
+        const done = await within(10_000, run(sandbox, "echo before; sleep 60", { timeoutMs: 1500 }));
         assert.equal(done.stdout, "before\n");
         assert.equal(done.result.timedOut, true);
       },
@@ -69,7 +69,7 @@ export function limitCases(): readonly SandboxCase[] {
     inSandbox(
       "a time-out ends daemons that the command has started",
       async (sandbox) => {
-        await within(10_000, run(sandbox, `${daemon("alive")}; sleep 60`, { timeoutMs: 500 }));
+        await within(10_000, run(sandbox, `${daemon("alive")}; sleep 60`, { timeoutMs: 1500 }));
         await stopsGrowing(sandbox, "alive");
       },
       needsRealPrograms,
