@@ -24,6 +24,7 @@ export interface Database extends Disposable {
 /** How long SQLite itself waits for another process's write, on this thread. Longer waits are `commits.ts`'s. */
 const BUSY_TIMEOUT_MS = 20;
 
+/** @throws What SQLite says, as it says it: see `errors.ts`. */
 export function openDatabase(path: string): Database {
   const connection = connect(path);
   const statements = new Map<string, StatementSync>();
@@ -53,9 +54,9 @@ export function openDatabase(path: string): Database {
 }
 
 function connect(path: string): SqliteConnection {
+  createPrivate(path);
+  const connection = new DatabaseSync(path);
   try {
-    createPrivate(path);
-    const connection = new DatabaseSync(path);
     connection.exec(`
       PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
       PRAGMA synchronous = FULL;
@@ -65,7 +66,8 @@ function connect(path: string): SqliteConnection {
     `);
     return connection;
   } catch (error) {
-    throw translate(error, path);
+    connection.close();
+    throw error;
   }
 }
 

@@ -89,7 +89,7 @@ test("nothing acknowledged is lost by kill -9 in the middle of appends", async (
 
 test("processes that open a new file at the same moment all succeed", async () => {
   await Promise.all(
-    Array.from({ length: 4 }, (_, i) => startNode({ nodeId: `n${i}`, leaseMs: 10_000, sessions: 0 })),
+    Array.from({ length: 6 }, (_, i) => startNode({ nodeId: `n${i}`, leaseMs: 10_000, sessions: 0 })),
   );
 });
 

@@ -65,6 +65,17 @@ describe("the file", () => {
     expect(readFileSync(path)).toEqual(before);
   });
 
+  test("is waited for while another process makes it", async () => {
+    const other = new DatabaseSync(path);
+    other.exec("BEGIN EXCLUSIVE; CREATE TABLE half_made (x)");
+    const opening = openSqliteStore({ path });
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    other.exec("ROLLBACK");
+    other.close();
+    await using store = await opening;
+    expect(await store.session("s1")).toBeUndefined();
+  });
+
   test("is refused when it is no database", async () => {
     writeFileSync(path, "These are notes about bees. ".repeat(1_000));
     await expect(openSqliteStore({ path })).rejects.toMatchObject({ code: "corrupt" });

@@ -31,7 +31,10 @@ export interface SqliteStoreOptions {
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const { path, clock = systemClock, nodeId = newId("node"), leaseMs = 10_000 } = options;
-  const database = openDatabase(path);
+  // Opening reads the file, which another process that makes or recovers it may hold for a moment.
+  const database = await retryBusy(() => openDatabase(path)).catch((error) => {
+    throw translate(error, path);
+  });
   try {
     await retryBusy(() => migrate(database, clock.now()));
     return await openStore(database, { clock, nodeId, leaseMs });
