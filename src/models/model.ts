@@ -24,8 +24,35 @@ export interface ModelRequest {
   readonly messages: readonly Message[];
   readonly maxOutputTokens?: number;
   readonly reasoning?: ReasoningEffort;
-  /** Stable over a session; providers that route by a cache key use it. */
   readonly sessionId: string;
+  /** What the provider is asked to cache. Absent: whatever it does by itself. */
+  readonly cache?: CachePlan;
+}
+
+/** How a request is to be cached, in no provider's words. Computed with the request (`context/cache-plan.ts`). */
+export interface CachePlan {
+  /** Stable over a session: leads its requests to the same cache. At most 64 characters. */
+  readonly key: string;
+  readonly lifetime: CacheLifetime;
+  /** Where a part ends that later requests will repeat, in order; at most four, which is what Anthropic allows. */
+  readonly breakpoints: readonly CacheBreakpoint[];
+}
+
+export type CacheLifetime = "5m" | "1h";
+
+export type CacheBreakpoint =
+  /** Behind tools and system prompt. */
+  | { readonly after: "system" }
+  /** Behind `messages[index]`. */
+  | { readonly after: "message"; readonly index: number };
+
+/** What the runtime needs to know of a model; null where nobody knows. */
+export interface ModelFacts {
+  /** Tokens of prompt and answer together. */
+  readonly contextWindow: number | null;
+  /** Tokens of one answer. */
+  readonly maxOutput: number | null;
+  readonly images: boolean;
 }
 
 export type ReasoningEffort = "none" | "low" | "medium" | "high";
@@ -42,6 +69,11 @@ export type ModelEvent =
   | { readonly type: "toolCallStarted"; readonly callId: string; readonly name: string }
   /** A piece of the arguments' JSON text. */
   | { readonly type: "toolCallDelta"; readonly callId: string; readonly text: string }
+  /**
+   * A call is complete while the answer goes on: everything complete so far, of which the call is the last block. Its tool
+   * may start now. Not sent for a call with which the answer ends.
+   */
+  | { readonly type: "callCompleted"; readonly soFar: Pick<ModelAnswer, "blocks" | "sidecar"> }
   | { readonly type: "finished"; readonly answer: ModelAnswer }
   | { readonly type: "failed"; readonly failure: ModelFailure };
 
