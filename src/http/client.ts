@@ -9,6 +9,7 @@ import { followEvents } from "./follow.ts";
 import { idempotencyKeyHeader, sessionHeader } from "./headers.ts";
 import { readExecution } from "./remote-execution.ts";
 import type { AgentSummary, Directory, Invocation, InvocationAnswer, WrittenFile } from "./schemas.ts";
+import { sessionCursor } from "./session-cursor.ts";
 import { createTransport, type TransportOptions } from "./transport.ts";
 
 /**
@@ -90,8 +91,9 @@ export function createClient(options: TransportOptions): Client {
 
     get: (sessionId) => get(sessionPath(sessionId)),
 
-    async list(filter: SessionFilter = {}) {
-      const page = await get<{ sessions: readonly SessionRecord[] }>(`/v1/sessions?${queryString(filter)}`);
+    async list({ after, ...filter }: SessionFilter = {}) {
+      const query = queryString({ ...filter, after: after && sessionCursor(after) });
+      const page = await get<{ sessions: readonly SessionRecord[] }>(`/v1/sessions?${query}`);
       return page.sessions;
     },
 

@@ -114,10 +114,10 @@ export const sessionSchema = z
 export const sessionListSchema = z
   .strictObject({
     sessions: z.array(sessionSchema),
-    nextBefore: z
-      .int()
+    next: z
+      .string()
       .nullable()
-      .meta({ description: "Pass it as `before` for the next page; null on the last one." }),
+      .meta({ description: "Pass it as `after` for the next page; null on the last one." }),
   })
   .meta({ id: "SessionList" });
 
@@ -126,10 +126,8 @@ const wholeNumber = (smallest: number, largest: number) => z.coerce.number().int
 export const sessionQuerySchema = z.strictObject({
   agent: z.exactOptional(agentName),
   status: z.exactOptional(sessionStatusSchema),
-  before: z.exactOptional(
-    wholeNumber(0, Number.MAX_SAFE_INTEGER).meta({
-      description: "Only sessions changed before this time (ms).",
-    }),
+  after: z.exactOptional(
+    z.string().meta({ description: "The page that follows: `next` of the page before, as it was." }),
   ),
   limit: wholeNumber(1, 1000).default(50),
 });

@@ -18,7 +18,7 @@ export interface SessionLog {
   /** One session, or undefined. */
   session(sessionId: string): Promise<SessionRecord | undefined>;
 
-  /** Sessions, newest change first. */
+  /** Sessions, newest change first. Pages hold each session that does not change meanwhile exactly once. */
   sessions(filter?: SessionFilter): Promise<readonly SessionRecord[]>;
 
   /**
@@ -63,8 +63,11 @@ export interface NewSession {
   readonly fingerprint?: string;
 }
 
-/** `queued`: has work and no runner yet. `running`: a run is under way (or was, when its node died). */
-export type SessionStatus = "idle" | "queued" | "running";
+/**
+ * `queued`: has work and no runner yet. `running`: a run is under way (or was, when its node died). `waiting`: a run waits
+ * for a person's answer, and nobody has to work on it.
+ */
+export type SessionStatus = "idle" | "queued" | "running" | "waiting";
 
 export interface SessionRecord {
   readonly id: string;
@@ -90,8 +93,11 @@ export interface SessionRecord {
 export interface SessionFilter {
   readonly agent?: string;
   readonly status?: SessionStatus;
-  /** Only sessions changed before this time (milliseconds); for paging with the last one's `updatedAt`. */
-  readonly before?: number;
+  /** Only sessions that come after this one; for paging with the last one of the page before. */
+  readonly after?: SessionPosition;
   /** Default 50, at most 1,000. */
   readonly limit?: number;
 }
+
+/** A place in the list of sessions; of two that changed in the same millisecond, the greater id comes first. */
+export type SessionPosition = Pick<SessionRecord, "updatedAt" | "id">;

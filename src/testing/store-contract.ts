@@ -109,8 +109,30 @@ export const storeContract: readonly StoreContractCase[] = [
       assert.deepEqual(await ids({ agent: "x" }), ["a", "c"]);
       assert.deepEqual(await ids({ status: "queued" }), ["a"]);
       assert.deepEqual(await ids({ limit: 2 }), ["a", "c"]);
-      const [, second] = await store.sessions({ limit: 2 });
-      assert.deepEqual(await ids({ before: second?.updatedAt ?? 0 }), ["b"]);
+    },
+  },
+  {
+    name: "pages through sessions that changed in the same millisecond: each one once",
+    async run({ open }) {
+      await using store = await open();
+      // Made in an order that differs from that of their ids, and fast enough for several to share a millisecond.
+      const ids = Array.from({ length: 60 }, (_, i) => `s${(i * 37) % 60}`);
+      await Promise.all(ids.map((id) => store.create({ id, agent: "x" })));
+      const all = await store.sessions({ limit: 1_000 });
+      const times = new Set(all.map((session) => session.updatedAt));
+      assert.ok(times.size < all.length, "some share a millisecond, or this tests nothing");
+
+      const paged: string[] = [];
+      let page = await store.sessions({ limit: 7 });
+      for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
+        paged.push(...page.map((session) => session.id));
+        page = await store.sessions({ limit: 7, after: last });
+      }
+      assert.deepEqual(
+        paged,
+        all.map((session) => session.id),
+      );
+      assert.deepEqual(paged.toSorted(), ids.toSorted());
     },
   },
   {

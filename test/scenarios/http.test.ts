@@ -11,6 +11,7 @@ import {
   execAnswerSchema,
   invocationAnswerSchema,
   pingSchema,
+  sessionListSchema,
   sessionSchema,
 } from "../../src/http/schemas.ts";
 import { serve } from "../../src/http/server.ts";
@@ -214,8 +215,27 @@ describe("/v1/sessions", () => {
     expect(created.headers.get("location")).toBe(`/v1/sessions/${session.id}`);
     expect((await ask(api.url, `/v1/sessions/${session.id}`)).body).toEqual(session);
     const page = await ask(api.url, "/v1/sessions?limit=1");
-    expect(page.body).toMatchObject({ sessions: [{ id: session.id }], nextBefore: session.updatedAt });
-    expect((await ask(api.url, "/v1/sessions?status=running")).body).toMatchObject({ nextBefore: null });
+    expect(page.body).toMatchObject({ sessions: [{ id: session.id }], next: expect.any(String) });
+    expect((await ask(api.url, "/v1/sessions?status=running")).body).toMatchObject({ next: null });
+  });
+
+  test("pages follow each other by cursor, also for a client", async () => {
+    const ids = await Promise.all(Array.from({ length: 5 }, newSession));
+    const seen: string[] = [];
+    let path = "/v1/sessions?limit=2";
+    for (let more = true; more; ) {
+      const { status, body } = await ask(api.url, path);
+      expect(status).toBe(200);
+      const { sessions, next } = sessionListSchema.parse(body);
+      seen.push(...sessions.map(({ id }) => id));
+      more = next !== null;
+      path = `/v1/sessions?limit=2&after=${next}`;
+    }
+    expect(new Set(seen).size).toBe(seen.length);
+    expect(seen).toEqual(expect.arrayContaining(ids));
+    const [first, second] = await api.client.list({ limit: 2 });
+    expect(first).toBeDefined();
+    if (first !== undefined) expect(await api.client.list({ limit: 1, after: first })).toEqual([second]);
   });
 
   test("without a body, when only one agent is served", async () => {
@@ -238,6 +258,7 @@ describe("/v1/sessions", () => {
     ["/v1/sessions", json({ agent: "tester", id: "../x" }), 400, /id: /],
     ["/v1/sessions", json({ agnt: "tester" }), 400, /did you mean "agent"/],
     ["/v1/sessions?limit=0", {}, 400, /limit/],
+    ["/v1/sessions?after=yesterday", {}, 400, /after: "yesterday"/],
     ["/v1/sessions?limt=5", {}, 400, /did you mean "limit"/],
     ["/v1/sessions?status=busy", {}, 400, /status/],
     [unknownSession, {}, 404, /s_nothing/],

@@ -19,6 +19,7 @@ const list: RunnableCommand = {
     { flags: "--agent <name>", description: "only those of this agent" },
     { flags: "--status <status>", description: "only those that are idle, queued or running" },
     { flags: "--limit <number>", description: "at most so many, up to 1000 (default: 20)" },
+    { flags: "--after <cursor>", description: "go on where a page ended: what its last line says" },
     ...place,
     jsonOption,
   ],
@@ -29,13 +30,14 @@ const list: RunnableCommand = {
     },
     {
       command: "holdfast sessions list --json | jq '.sessions[].costUsd'",
-      explanation: "for programs: {sessions: [...]}, as GET /v1/sessions",
+      explanation: "for programs: {sessions: [...], next}, as GET /v1/sessions",
     },
   ],
   async run(input, terminal) {
     const { listSessions } = await import("../sessions/list.ts");
-    const filter = { agent: input.text("agent"), status: input.text("status"), limit: input.text("limit") };
-    return listSessions({ ...placeOf(input), ...filter, agentPath: undefined }, terminal);
+    const filter = { agent: input.text("agent"), status: input.text("status") };
+    const page = { limit: input.text("limit"), after: input.text("after") };
+    return listSessions({ ...placeOf(input), ...filter, ...page, agentPath: undefined }, terminal);
   },
 };
 

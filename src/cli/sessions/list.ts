@@ -1,3 +1,4 @@
+import { nextSessionCursor, readSessionCursor } from "../../http/session-cursor.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { SessionRecord, SessionStatus } from "../../log/session-log.ts";
@@ -13,6 +14,7 @@ export interface ListWishes extends PlaceWishes {
   readonly agent: string | undefined;
   readonly status: string | undefined;
   readonly limit: string | undefined;
+  readonly after: string | undefined;
   readonly json: boolean;
 }
 
@@ -23,11 +25,13 @@ export async function listSessions(wishes: ListWishes, terminal: Terminal): Prom
   await using place = await openPlace(wishes, terminal);
   const sessions = await place.sessions.list({
     limit,
+    ...(wishes.after === undefined ? {} : { after: readSessionCursor(wishes.after) }),
     ...(wishes.agent === undefined ? {} : { agent: wishes.agent }),
     ...(status === undefined ? {} : { status }),
   });
-  if (wishes.json) printJson(terminal, { sessions });
-  else printTable(sessions, { limit, leftBehind: await leftBehindOf(sessions, place) }, terminal);
+  const next = nextSessionCursor(sessions, limit);
+  if (wishes.json) printJson(terminal, { sessions, next });
+  else printTable(sessions, { next, leftBehind: await leftBehindOf(sessions, place) }, terminal);
   return exitCodes.ok;
 }
 
@@ -55,7 +59,7 @@ const toTheRight = new Set([4, 5, 6, 7]);
 
 function printTable(
   sessions: readonly SessionRecord[],
-  { limit, leftBehind }: { readonly limit: number; readonly leftBehind: ReadonlySet<string> },
+  { next, leftBehind }: { readonly next: string | null; readonly leftBehind: ReadonlySet<string> },
   terminal: Terminal,
 ): void {
   const { stdout, env } = terminal;
@@ -77,7 +81,7 @@ function printTable(
   };
   printLine(stdout, style("dim", format(titles)));
   for (const row of rows) printLine(stdout, format(row));
-  if (sessions.length === limit) printLine(stdout, style("dim", `There may be more: --limit ${limit * 5}`));
+  if (next !== null) printLine(stdout, style("dim", `There may be more: --after ${next}`));
 }
 
 function cellsOf(

@@ -13,6 +13,7 @@ import {
   stoppedSchema,
   stopSchema,
 } from "../schemas.ts";
+import { nextSessionCursor, readSessionCursor } from "../session-cursor.ts";
 
 export const sessionParams = z.object({ sessionId: sessionIdSchema });
 
@@ -53,9 +54,10 @@ export function sessionRoutes({ sessions, agents }: HttpDeps): readonly Route[] 
       query: sessionQuerySchema,
       responses: { 200: { description: "A page.", content: { "application/json": sessionListSchema } } },
       async handle({ query }, c) {
-        const page = await sessions.list(query);
-        const nextBefore = page.length < query.limit ? null : (page.at(-1)?.updatedAt ?? null);
-        return c.json({ sessions: page, nextBefore });
+        const { after, ...filter } = query;
+        const position = after === undefined ? {} : { after: readSessionCursor(after) };
+        const page = await sessions.list({ ...filter, ...position });
+        return c.json({ sessions: page, next: nextSessionCursor(page, query.limit) });
       },
     }),
 

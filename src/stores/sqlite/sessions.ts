@@ -47,11 +47,12 @@ export function listSessions(database: Database, filter: SessionFilter): readonl
   return database
     .all<SessionRow>(
       `${SELECT_SESSION}
-       WHERE session.updated_at < ?1
-         AND (?2 IS NULL OR session.agent = ?2)
-         AND (?3 IS NULL OR session.status = ?3)
-       ORDER BY session.updated_at DESC, session.key DESC LIMIT ?4`,
-      filter.before ?? Number.MAX_SAFE_INTEGER,
+       WHERE session.updated_at <= ?1 AND (session.updated_at < ?1 OR session.id < ?2)
+         AND (?3 IS NULL OR session.agent = ?3)
+         AND (?4 IS NULL OR session.status = ?4)
+       ORDER BY session.updated_at DESC, session.id DESC LIMIT ?5`,
+      filter.after?.updatedAt ?? Number.MAX_SAFE_INTEGER,
+      filter.after?.id ?? "",
       filter.agent ?? null,
       filter.status ?? null,
       limit,
