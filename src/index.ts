@@ -22,9 +22,9 @@ export type {
   UserBlock,
 } from "./log/content.ts";
 export type * from "./log/entry.ts";
-export type { SessionState } from "./log/fold.ts";
 export { fold } from "./log/fold.ts";
 export type { SessionFilter, SessionLog, SessionRecord, SessionStatus } from "./log/session-log.ts";
+export type { SessionState } from "./log/state.ts";
 export type {
   Model,
   ModelAnswer,

@@ -1,5 +1,5 @@
 import type { Agent } from "../agents/agent.ts";
-import type { SessionState } from "../log/fold.ts";
+import type { SessionState } from "../log/state.ts";
 import type { ModelRequest, ToolSpec } from "../models/model.ts";
 
 /**

@@ -1,4 +1,5 @@
-import type { AssistantBlock, ResultBlock, Sidecar, Usage, UserBlock } from "./content.ts";
+import type { AssistantBlock, Message, ResultBlock, Sidecar, Usage, UserBlock } from "./content.ts";
+import type { CarriedState } from "./state.ts";
 
 /**
  * Everything that durably happened in a session, as plain facts in the past tense.
@@ -11,6 +12,9 @@ import type { AssistantBlock, ResultBlock, Sidecar, Usage, UserBlock } from "./c
  * - *call*: one tool call of the model, named by `callId`. It has exactly one result.
  * - *operation*: one attempt-independent effect in the outside world, named by `operationId`. The same operation keeps
  *   its id over every attempt, so that the other side can recognise it.
+ * - *prefix*: the bytes of a request that the one before it began with, too; what a provider's cache can serve.
+ * - *compaction*: the recorded replacement of old messages by less, when the context window fills up.
+ * - *interrupt*: a question to a person on which a run waits, for as long as it takes.
  * - *lease*, *epoch*: the right to write a session, and the number that grows each time the right changes hands.
  */
 export type Entry = EntryHeader & Fact;
@@ -36,11 +40,21 @@ export type Fact =
   | UserMessage
   | RunStarted
   | RunResumed
+  | ContextOpened
+  | ContextAdded
   | ModelCalled
   | ModelFailed
+  | ModelSwitched
+  | AnswerPart
   | AssistantMessage
   | ToolStarted
   | ToolFinished
+  | HookDecided
+  | ResultsCleared
+  | Compacted
+  | CompactionFailed
+  | Interrupted
+  | InterruptResolved
   | StopRequested
   | RunFinished
   | RunFailed;
@@ -61,7 +75,19 @@ export interface UserMessage {
   readonly inboxId: string;
   /** The model that the sender asked for, instead of the agent's. */
   readonly model?: string;
+  /** Default `steer`. `interrupt` has a `stopRequested` before it. */
+  readonly delivery?: Delivery;
+  /** Who sent it, where the sender said so. */
+  readonly actor?: string;
 }
+
+/**
+ * What becomes of a message that arrives while a run goes on.
+ * - `steer`: the model sees it before its next call; calls that have not started are skipped.
+ * - `followUp`: it is answered by a run of its own, after this one has ended.
+ * - `interrupt`: the run is stopped, then it is answered.
+ */
+export type Delivery = "steer" | "followUp" | "interrupt";
 
 export interface RunStarted {
   readonly type: "runStarted";
@@ -76,6 +102,44 @@ export interface RunResumed {
   readonly runId: string;
   readonly nodeId: string;
   readonly epoch: number;
+  /** A request was under way: its answer is lost, and what it cost is not known. */
+  readonly lostCall?: true;
+}
+
+/**
+ * From here on, until the next one, the part of the request that stands before the messages stays byte for byte the same:
+ * tools and system prompt. What the agent's own files say follows from the agent and is recorded as a hash; what only this
+ * moment could tell is recorded as text.
+ */
+export interface ContextOpened {
+  readonly type: "contextOpened";
+  /** Why the request does not go on with the bytes of the one before it. */
+  readonly cause: PrefixBreak;
+  readonly promptHash: string;
+  readonly toolsHash: string;
+  /** Names of the tools that the model is told of in full, in order. */
+  readonly tools: readonly string[];
+  /** Names of those that it can find (`find_tools`). */
+  readonly deferred: readonly string[];
+  /** Project files, memory, environment: as they were. */
+  readonly sections: readonly RecordedSection[];
+}
+
+export type PrefixBreak = "start" | "promptChanged" | "toolsChanged" | "modelChanged" | "compacted";
+
+export interface RecordedSection {
+  readonly name: "project" | "memory" | "environment";
+  /** Where the text is from, for people: "AGENTS.md". */
+  readonly source: string;
+  readonly text: string;
+}
+
+/** A note of the runtime to the model: what a hook wants it to know, or that the day has changed. */
+export interface ContextAdded {
+  readonly type: "contextAdded";
+  /** Where it is from: "hook lint", "environment". */
+  readonly source: string;
+  readonly text: string;
 }
 
 /** A request is about to be sent. Written before the answer, so that a call lost in a crash is still accounted for. */
@@ -85,6 +149,38 @@ export interface ModelCalled {
   readonly model: string;
   /** 1 for the first try of a turn. */
   readonly attempt: number;
+  /** `summary`: the request of a compaction; no turn of the conversation. */
+  readonly purpose?: "summary";
+  readonly prefix?: Prefix;
+  /** Set where a budget is in force. */
+  readonly reservation?: Reservation;
+}
+
+export interface Prefix {
+  /** Of the whole request, 16 hexadecimal digits. */
+  readonly hash: string;
+  /** Estimated tokens of the whole request. */
+  readonly tokens: number;
+  /** How many of them the request before it began with, too. */
+  readonly reusable: number;
+  /** Why that is not all of the request before it. */
+  readonly broke?: PrefixBreak;
+}
+
+/** The most that a call can cost, kept free in every budget that it counts against until its price is known. */
+export interface Reservation {
+  readonly usd: number;
+  readonly budgets: readonly ReservedBudget[];
+}
+
+/** A budget that several sessions share. Those of a run and a session need no reservation: a session has one call at a time. */
+export interface ReservedBudget {
+  readonly scope: "agent" | "tenant";
+  /** Name of the agent or tenant. */
+  readonly key: string;
+  /** The day (UTC) that it is for, as "2026-01-31". */
+  readonly day: string;
+  readonly limitUsd: number;
 }
 
 export interface ModelFailed {
@@ -94,6 +190,7 @@ export interface ModelFailed {
   readonly attempt: number;
   readonly failure: ModelFailure;
   readonly durationMs: number;
+  readonly purpose?: "summary";
 }
 
 export interface ModelFailure {
@@ -118,6 +215,29 @@ export type ModelFailureKind =
   | "quota"
   | "unknown";
 
+/** The run goes on with the next model of its fallback list. */
+export interface ModelSwitched {
+  readonly type: "modelSwitched";
+  readonly runId: string;
+  readonly from: string;
+  readonly to: string;
+  /** The failure that made it necessary. */
+  readonly why: ModelFailureKind;
+}
+
+/**
+ * What was complete of an answer when the first of its calls was started, while the rest was still being written. Holds
+ * everything from the start of the answer; a later one of the same answer replaces it. When the rest never comes, this is
+ * the answer.
+ */
+export interface AnswerPart {
+  readonly type: "answerPart";
+  readonly runId: string;
+  readonly model: string;
+  readonly blocks: readonly AssistantBlock[];
+  readonly sidecar?: Sidecar;
+}
+
 export type StopReason = "endTurn" | "toolCalls" | "maxTokens" | "refused" | "other";
 
 export interface AssistantMessage {
@@ -129,6 +249,8 @@ export interface AssistantMessage {
   readonly usage: Usage;
   /** US dollars by the catalogue at the time of the call; null when the price is not known. */
   readonly costUsd: number | null;
+  /** The answer broke off behind calls that had been started: what was complete is kept, what it cost is not known. */
+  readonly brokeOff?: true;
   readonly timing: { readonly firstTokenMs: number | null; readonly totalMs: number };
   readonly sidecar?: Sidecar;
 }
@@ -171,6 +293,120 @@ export interface ToolFinished {
   readonly durationMs: number;
 }
 
+/** A point in a run at which hooks are asked. docs/hooks.md has the table of what each gets and may do. */
+export type HookPoint =
+  | "sessionStart"
+  | "input"
+  | "beforeModel"
+  | "beforeTool"
+  | "afterTool"
+  | "beforeCompact"
+  | "runEnd";
+
+/** What one hook said at one point. */
+export interface HookDecided {
+  readonly type: "hookDecided";
+  readonly runId: string;
+  readonly hook: string;
+  readonly point: HookPoint;
+  /** What it was asked about: a callId, an inboxId, the number of a turn, the runId. */
+  readonly subject: string;
+  /** `failed`, `timedOut`: it did not answer; `blocks` says whether that stopped what it was asked about. */
+  readonly decision: "allow" | "change" | "veto" | "end" | "failed" | "timedOut";
+  readonly blocks: boolean;
+  /** For the model and for people. */
+  readonly reason?: string;
+  /** The arguments that a call gets instead (`beforeTool`, `change`). */
+  readonly input?: unknown;
+  /** What the model gets to see in addition. */
+  readonly context?: string;
+  readonly durationMs: number;
+}
+
+/** Old tool results are shown to the model as a marker from now on. The first, cheapest tier of compaction. */
+export interface ResultsCleared {
+  readonly type: "resultsCleared";
+  readonly runId: string;
+  readonly results: readonly ClearedResult[];
+  /** Estimated tokens of the request. */
+  readonly tokensBefore: number;
+  readonly tokensAfter: number;
+}
+
+export interface ClearedResult {
+  readonly callId: string;
+  /** Where the whole of it is, relative to the workspace; null when it could not be kept. */
+  readonly file: string | null;
+}
+
+/**
+ * The transcript is `messages` from now on. The log keeps everything before it; state need not be folded from further back
+ * than here, which is what makes an old session cheap to resume.
+ */
+export interface Compacted {
+  readonly type: "compacted";
+  readonly runId: string;
+  /** `summary`: written by the model. `emergency`: the oldest messages are left out without one. */
+  readonly tier: "summary" | "emergency";
+  readonly messages: readonly Message[];
+  readonly carried: CarriedState;
+  readonly tokensBefore: number;
+  readonly tokensAfter: number;
+  /** What the summary cost. */
+  readonly usage: Usage;
+  readonly costUsd: number | null;
+}
+
+/** A compaction that could not be made or did not help. The next one is tried; none is tried twice for the same request. */
+export interface CompactionFailed {
+  readonly type: "compactionFailed";
+  readonly runId: string;
+  readonly tier: "results" | "summary" | "emergency";
+  readonly reason: string;
+  /** Estimated tokens of the request that was to become shorter. */
+  readonly tokens: number;
+  readonly usage: Usage;
+  readonly costUsd: number | null;
+}
+
+/** The run waits for a person. It costs nothing meanwhile, and survives restarts. */
+export interface Interrupted {
+  readonly type: "interrupted";
+  readonly runId: string;
+  readonly interruptId: string;
+  readonly request: InterruptRequest;
+}
+
+/** What is asked. `budget`: the next call could cost more than what is left. */
+export interface InterruptRequest {
+  readonly kind: "budget";
+  /** For people: what happened and what they can do. */
+  readonly message: string;
+  readonly budget: {
+    readonly scope: "run" | "session" | "agent" | "tenant";
+    /** Id of the run or session, name of the agent or tenant. */
+    readonly key: string;
+    readonly limitUsd: number;
+    /** Spent and reserved by others, as far as prices are known. */
+    readonly spentUsd: number;
+    /** What the next call could cost. */
+    readonly neededUsd: number;
+  };
+}
+
+export interface InterruptResolved {
+  readonly type: "interruptResolved";
+  readonly interruptId: string;
+  readonly inboxId: string;
+  readonly answer: InterruptAnswer;
+  readonly actor?: string;
+}
+
+/** `raise`: the budget is `limitUsd` from now on (for an agent or tenant: today). `end`: the run ends. */
+export type InterruptAnswer =
+  | { readonly action: "raise"; readonly limitUsd: number }
+  | { readonly action: "end" };
+
 export interface StopRequested {
   readonly type: "stopRequested";
   readonly inboxId: string;
@@ -183,8 +419,18 @@ export interface StopRequested {
  * - `turnLimit`, `timeLimit`: the agent's `limits`.
  * - `maxTokens`: the answer reached the model's output limit.
  * - `refused`: the model refused to answer.
+ * - `budget`: a person ended it instead of raising its budget.
+ * - `hook`: a hook ended it.
  */
-export type RunEnd = "endTurn" | "stopped" | "turnLimit" | "timeLimit" | "maxTokens" | "refused";
+export type RunEnd =
+  | "endTurn"
+  | "stopped"
+  | "turnLimit"
+  | "timeLimit"
+  | "maxTokens"
+  | "refused"
+  | "budget"
+  | "hook";
 
 export interface RunFinished {
   readonly type: "runFinished";

@@ -1,135 +1,37 @@
 import type { AssistantBlock, Message, ToolCallBlock, ToolResultMessage, Usage } from "./content.ts";
-import { addUsage, noUsage } from "./content.ts";
+import { addUsage } from "./content.ts";
 import type {
+  AnswerPart,
   AssistantMessage,
-  Effect,
+  Compacted,
   Entry,
-  ModelFailure,
+  HookDecided,
+  InterruptResolved,
+  ModelCalled,
+  ResultsCleared,
   RunEnd,
   RunStarted,
-  StopReason,
   ToolFinished,
   ToolStarted,
-  UserMessage,
 } from "./entry.ts";
-import type { SessionStatus } from "./session-log.ts";
-
-/**
- * What a session's log adds up to. A pure function of the path from the root to the head: `fold(entries)` is the whole
- * definition, `advance` its incremental step for whoever owns the state, so that a turn costs the same at the start and at
- * the end of a long session.
- */
-export interface SessionState {
-  readonly agent: string | null;
-  readonly headId: string | null;
-  readonly headSeq: number;
-  /** The transcript as the model sees it. Every call in it has its result, except those in `openCalls`. */
-  readonly messages: readonly Message[];
-  /** The calls of the last answer, in order, while at least one has no result. */
-  readonly openCalls: readonly OpenCall[];
-  /** The run that is under way. */
-  readonly run: RunState | null;
-  /**
-   * Messages that arrived while the model was answering or calls were open. They join the transcript where the model can
-   * see them next, and never stand between a call and its result.
-   */
-  readonly deferred: readonly DeferredMessage[];
-  /** A message that no run has taken up, the model that it asked for, and whether it was stopped before it began. */
-  readonly unanswered: Unanswered | null;
-  readonly lastRun: { readonly runId: string; readonly end: RunEnd | "failed" } | null;
-  readonly callIds: ReadonlySet<string>;
-  readonly usage: Usage;
-  readonly costUsd: number;
-  readonly unpricedCalls: number;
-}
-
-export interface RunState {
-  readonly id: string;
-  readonly model: string;
-  readonly startedAt: number;
-  /** Model calls that were answered or are being tried. */
-  readonly turns: number;
-  readonly stopRequested: boolean;
-  /** Whether the model has the last word, and how it ended it. */
-  readonly answered: StopReason | null;
-  /** Failures since the last answer. */
-  readonly failures: readonly { readonly attempt: number; readonly failure: ModelFailure }[];
-  /** Tries of the current turn, lost ones included; above 0 while an answer is awaited. */
-  readonly attempts: number;
-}
-
-export interface DeferredMessage {
-  readonly message: UserMessage;
-  /** A stop came after it: it stays in the transcript, and nothing is done about it. */
-  readonly stopped: boolean;
-}
-
-export interface Unanswered {
-  readonly model: string | undefined;
-  readonly stopRequested: boolean;
-}
-
-export interface OpenCall {
-  readonly callId: string;
-  readonly name: string;
-  readonly input: unknown;
-  readonly malformed: string | undefined;
-  /** Set once it is on disk that it may have begun. */
-  readonly started: {
-    readonly operationId: string;
-    readonly effect: Effect;
-    readonly attempt: number;
-    readonly at: number;
-  } | null;
-  readonly result: ToolResultMessage | null;
-}
+import { clearedText, noteText } from "./notes.ts";
+import {
+  type CompactionTier,
+  type DeferredMessage,
+  type Draft,
+  emptyState,
+  hookKey,
+  type OpenCall,
+  type RunState,
+  type SessionState,
+  type Unanswered,
+} from "./state.ts";
 
 /** @pure */
 export function fold(entries: Iterable<Entry>): SessionState {
   const state = emptyState();
   for (const entry of entries) advance(state, entry);
   return state;
-}
-
-/** Whether somebody has to work on the session, as its log alone tells. */
-export function statusOf(state: SessionState): SessionStatus {
-  if (state.run !== null) return "running";
-  return state.unanswered === null ? "idle" : "queued";
-}
-
-export function emptyState(): Draft {
-  return {
-    agent: null,
-    headId: null,
-    headSeq: 0,
-    messages: [],
-    openCalls: [],
-    deferred: [],
-    run: null,
-    unanswered: null,
-    lastRun: null,
-    callIds: new Set(),
-    usage: noUsage,
-    costUsd: 0,
-    unpricedCalls: 0,
-  };
-}
-
-/** A state that its owner may advance. */
-export interface Draft extends SessionState {
-  agent: string | null;
-  headId: string | null;
-  headSeq: number;
-  messages: Message[];
-  openCalls: OpenCall[];
-  deferred: DeferredMessage[];
-  run: RunState | null;
-  unanswered: Unanswered | null;
-  lastRun: SessionState["lastRun"];
-  callIds: Set<string>;
-  usage: Usage;
-  costUsd: number;
-  unpricedCalls: number;
 }
 
 /**
@@ -144,29 +46,49 @@ export function advance(state: Draft, entry: Entry): void {
       state.agent = entry.agent;
       if (entry.forkedFrom !== undefined) leaveRunBehind(state);
       return;
-    case "userMessage":
-      state.deferred.push({ message: entry, stopped: false });
-      if (isBetweenTurns(state)) takeDeferred(state);
+    case "userMessage": {
+      const { blocks, delivery = "steer", model } = entry;
+      defer(state, { blocks, delivery, ...(model === undefined ? {} : { model }), stopped: false });
       return;
+    }
     case "runStarted":
       state.run = newRun(entry, state.unanswered);
       state.unanswered = null;
       return;
     case "runResumed":
+      if (entry.lostCall) state.unpricedCalls += 1;
+      updateRun(state, (run) => ({ ...run, resumes: run.resumes + 1, calling: false }));
+      return;
+    case "contextOpened":
+      state.context = entry;
+      return;
+    case "contextAdded":
+      addNote(state, entry.source, entry.text);
       return;
     case "modelCalled":
-      takeDeferred(state);
+      applyModelCalled(state, entry);
+      return;
+    case "modelFailed": {
+      // A summary that fails is a failed compaction, and no failure of the turn.
+      const { attempt, failure, purpose } = entry;
       updateRun(state, (run) => ({
         ...run,
-        turns: entry.attempt === 1 ? run.turns + 1 : run.turns,
-        attempts: entry.attempt,
+        calling: false,
+        resumes: 0,
+        failures: purpose === undefined ? [...run.failures, { attempt, failure }] : run.failures,
       }));
       return;
-    case "modelFailed":
+    }
+    case "modelSwitched":
       updateRun(state, (run) => ({
         ...run,
-        failures: [...run.failures, { attempt: entry.attempt, failure: entry.failure }],
+        model: entry.to,
+        givenUp: [...run.givenUp, entry.from],
+        failures: [],
       }));
+      return;
+    case "answerPart":
+      applyPart(state, entry);
       return;
     case "assistantMessage":
       applyAnswer(state, entry);
@@ -176,6 +98,28 @@ export function advance(state: Draft, entry: Entry): void {
       return;
     case "toolFinished":
       applyToolFinished(state, entry);
+      return;
+    case "hookDecided":
+      applyHook(state, entry);
+      return;
+    case "resultsCleared":
+      applyResultsCleared(state, entry);
+      return;
+    case "compacted":
+      applyCompacted(state, entry);
+      return;
+    case "compactionFailed":
+      spend(state, entry);
+      state.compactionFailedAt = entry.tokens;
+      noteCompaction(state, entry.tier);
+      return;
+    case "interrupted": {
+      const { interruptId, request } = entry;
+      updateRun(state, (run) => ({ ...run, interrupt: { interruptId, request } }));
+      return;
+    }
+    case "interruptResolved":
+      applyAnswerOfPerson(state, entry);
       return;
     case "stopRequested":
       applyStop(state);
@@ -200,6 +144,15 @@ function newRun({ runId, model, at }: Entry & RunStarted, unanswered: Unanswered
     answered: null,
     failures: [],
     attempts: 0,
+    calling: false,
+    givenUp: [],
+    part: null,
+    compactions: [],
+    interrupt: null,
+    raisedUsd: null,
+    ending: null,
+    costUsd: 0,
+    resumes: 0,
   };
 }
 
@@ -210,7 +163,7 @@ function leaveRunBehind(state: Draft): void {
       result ?? { callId, name, blocks: [{ type: "text", text: FORKED_BEFORE_RESULT }], isError: true },
   );
   if (results.length > 0) state.messages.push({ role: "tool", results });
-  for (const { message } of state.deferred) state.messages.push({ role: "user", blocks: message.blocks });
+  for (const { blocks } of state.deferred) state.messages.push({ role: "user", blocks });
   state.openCalls = [];
   state.deferred = [];
   state.run = null;
@@ -224,23 +177,44 @@ function isBetweenTurns(state: SessionState): boolean {
   return state.openCalls.length === 0 && (state.run?.attempts ?? 0) === 0;
 }
 
+function defer(state: Draft, message: DeferredMessage): void {
+  state.deferred.push(message);
+  if (isBetweenTurns(state)) takeDeferred(state);
+}
+
+function addNote(state: Draft, source: string, text: string): void {
+  const blocks = [{ type: "text" as const, text: noteText(source, text) }];
+  defer(state, { blocks, delivery: "note", stopped: false });
+}
+
 /** Moves the messages that waited into the transcript: to the run that is under way, or else to the next one. */
 function takeDeferred(state: Draft): void {
-  for (const { message, stopped } of state.deferred) {
-    state.messages.push({ role: "user", blocks: message.blocks });
-    if (stopped) continue;
-    if (state.run === null || state.run.stopRequested) {
-      state.unanswered = { model: message.model ?? state.unanswered?.model, stopRequested: false };
-    } else {
-      state.run = { ...state.run, answered: null };
-    }
+  const waiting: DeferredMessage[] = [];
+  for (const message of state.deferred) {
+    if (mustWait(message, state)) waiting.push(message);
+    else show(message, state);
   }
-  state.deferred = [];
+  state.deferred = waiting;
+}
+
+/** Each message that is to be answered by a run of its own waits until no other run has anything to answer. */
+function mustWait({ delivery, stopped }: DeferredMessage, state: Draft): boolean {
+  return delivery === "followUp" && !stopped && (state.run !== null || state.unanswered !== null);
+}
+
+function show({ blocks, delivery, model, stopped }: DeferredMessage, state: Draft): void {
+  state.messages.push({ role: "user", blocks });
+  if (stopped || delivery === "note") return;
+  if (state.run === null || state.run.stopRequested) {
+    state.unanswered = { model: model ?? state.unanswered?.model, stopRequested: false };
+  } else {
+    state.run = { ...state.run, answered: null };
+  }
 }
 
 /** A stop ends what was asked for before it, and nothing that is asked for after it. */
 function applyStop(state: Draft): void {
-  state.deferred = state.deferred.map(({ message }) => ({ message, stopped: true }));
+  state.deferred = state.deferred.map((message) => ({ ...message, stopped: true }));
   if (state.unanswered !== null) state.unanswered = { ...state.unanswered, stopRequested: true };
   updateRun(state, (run) => ({ ...run, stopRequested: true }));
 }
@@ -249,8 +223,29 @@ function updateRun(state: Draft, change: (run: RunState) => RunState): void {
   if (state.run !== null) state.run = change(state.run);
 }
 
+function applyModelCalled(state: Draft, { attempt, purpose }: ModelCalled): void {
+  if (purpose === "summary") {
+    updateRun(state, (run) => ({ ...run, calling: true }));
+    return;
+  }
+  takeDeferred(state);
+  state.compactedSince = false;
+  updateRun(state, (run) => ({
+    ...run,
+    turns: attempt === 1 ? run.turns + 1 : run.turns,
+    attempts: attempt,
+    calling: true,
+  }));
+}
+
+/** Calls of an answer that is still being written may start; the transcript has the answer when it is complete. */
+function applyPart(state: Draft, part: AnswerPart): void {
+  state.openCalls = callsOf(part.blocks, state.openCalls);
+  for (const { callId } of state.openCalls) state.callIds.add(callId);
+  updateRun(state, (run) => ({ ...run, part }));
+}
+
 function applyAnswer(state: Draft, entry: AssistantMessage): void {
-  const calls = entry.blocks.filter(isToolCall);
   // A message without blocks is refused by every provider, so the transcript goes without it; the entry stays.
   if (entry.blocks.length > 0) {
     state.messages.push({
@@ -260,18 +255,41 @@ function applyAnswer(state: Draft, entry: AssistantMessage): void {
       ...(entry.sidecar === undefined ? {} : { sidecar: entry.sidecar }),
     });
   }
-  state.openCalls = calls.map(openCall);
-  for (const call of calls) state.callIds.add(call.callId);
-  state.usage = addUsage(state.usage, entry.usage);
-  state.costUsd += entry.costUsd ?? 0;
-  if (entry.costUsd === null) state.unpricedCalls += 1;
+  state.openCalls = callsOf(entry.blocks, state.openCalls);
+  for (const { callId } of state.openCalls) state.callIds.add(callId);
+  spend(state, entry);
+  measure(state, entry.usage);
   updateRun(state, (run) => ({
     ...run,
-    answered: calls.length === 0 ? entry.stopReason : null,
+    answered: state.openCalls.length === 0 ? entry.stopReason : null,
     failures: [],
     attempts: 0,
+    calling: false,
+    part: null,
+    compactions: [],
+    resumes: 0,
   }));
-  if (calls.length === 0) takeDeferred(state);
+  closeCalls(state);
+}
+
+function spend(state: Draft, { usage, costUsd }: Pick<AssistantMessage, "usage" | "costUsd">): void {
+  state.usage = addUsage(state.usage, usage);
+  state.costUsd += costUsd ?? 0;
+  if (costUsd === null) state.unpricedCalls += 1;
+  updateRun(state, (run) => ({ ...run, costUsd: run.costUsd + (costUsd ?? 0) }));
+}
+
+/** Servers that do not count say zero. */
+function measure(state: Draft, { input, cacheRead, cacheWrite, output }: Usage): void {
+  const prompt = input + cacheRead + cacheWrite;
+  if (prompt > 0) state.measured = { tokens: prompt + output, messages: state.messages.length };
+}
+
+/** The calls among these blocks, with what is known of those that have been started already. */
+function callsOf(blocks: readonly AssistantBlock[], known: readonly OpenCall[]): OpenCall[] {
+  return blocks
+    .filter(isToolCall)
+    .map((block) => known.find((call) => call.callId === block.callId) ?? openCall(block));
 }
 
 function isToolCall(block: AssistantBlock): block is ToolCallBlock {
@@ -299,12 +317,114 @@ function applyToolFinished(state: Draft, entry: ToolFinished): void {
     ...call,
     result: { callId: call.callId, name: call.name, blocks: entry.blocks, isError: entry.outcome !== "ok" },
   }));
+  updateRun(state, (run) => ({ ...run, resumes: 0 }));
+  // While the answer is still being written, more calls may come, and it has to stand before their results.
+  if (state.run === null || state.run.part === null) closeCalls(state);
+}
+
+/** When every call of the answer has its result, the results join the transcript, and what waited for them. */
+function closeCalls(state: Draft): void {
   const results = state.openCalls.flatMap((call) => (call.result === null ? [] : [call.result]));
   if (results.length < state.openCalls.length) return;
   // Results come in any order; the transcript has them in the order of the calls.
   if (results.length > 0) state.messages.push({ role: "tool", results });
+  for (const { callId } of results) forgetHooks(state, callId);
   state.openCalls = [];
   takeDeferred(state);
+}
+
+function applyHook(state: Draft, entry: HookDecided): void {
+  if (entry.point === "sessionStart") state.sessionHooks.add(entry.hook);
+  else state.hooks.set(hookKey(entry), entry);
+  if (entry.decision === "change" && entry.point === "beforeTool") {
+    replaceCall(state, entry.subject, (call) => ({ ...call, input: entry.input, malformed: undefined }));
+  }
+  if (entry.decision === "end" || (entry.blocks && ENDING.has(entry.point))) {
+    updateRun(state, (run) => ({ ...run, ending: "hook" }));
+  }
+  if (entry.context !== undefined) addNote(state, `hook ${entry.hook}`, entry.context);
+  // A run that may not end goes on with the reason for it.
+  if (entry.point === "runEnd" && entry.decision === "veto") {
+    if (entry.context === undefined && entry.reason !== undefined)
+      addNote(state, `hook ${entry.hook}`, entry.reason);
+    updateRun(state, (run) => ({ ...run, answered: null }));
+  }
+}
+
+/** Points at which "no" is the end of the run: there is nothing else to go on with. */
+const ENDING: ReadonlySet<HookDecided["point"]> = new Set(["sessionStart", "input", "beforeModel"]);
+
+function forgetHooks(state: Draft, subject: string): void {
+  if (state.hooks.size === 0) return;
+  for (const [key, decided] of state.hooks) if (decided.subject === subject) state.hooks.delete(key);
+}
+
+function applyResultsCleared(state: Draft, { results, tokensBefore, tokensAfter }: ResultsCleared): void {
+  const files = new Map(results.map(({ callId, file }) => [callId, file]));
+  state.messages = state.messages.map((message) => {
+    if (message.role !== "tool" || !message.results.some(({ callId }) => files.has(callId))) return message;
+    return {
+      role: "tool",
+      results: message.results.map((result) => {
+        const file = files.get(result.callId);
+        if (file === undefined) return result;
+        return { ...result, blocks: [{ type: "text", text: clearedText(result.name, file) }] };
+      }),
+    };
+  });
+  noteCompaction(state, "results");
+  if (state.measured !== null) {
+    const tokens = Math.max(0, state.measured.tokens - (tokensBefore - tokensAfter));
+    state.measured = { ...state.measured, tokens };
+  }
+  state.compactedSince = true;
+  state.compactionFailedAt = null;
+}
+
+function applyCompacted(state: Draft, entry: Compacted): void {
+  const { carried, messages, tokensAfter, tier } = entry;
+  const { hooks, sessionHooks, ...rest } = carried;
+  Object.assign(state, rest);
+  state.hooks = new Map(hooks.map((decided) => [hookKey(decided), decided]));
+  state.sessionHooks = new Set(sessionHooks);
+  state.deferred = [...carried.deferred];
+  state.messages = [...messages];
+  state.openCalls = [];
+  // Folding may begin here, so nothing from before may show: the context is opened anew.
+  state.context = null;
+  state.callIds = new Set(messages.flatMap(callIdsOf));
+  state.measured = { tokens: tokensAfter, messages: messages.length };
+  state.compactedSince = true;
+  state.compactionFailedAt = null;
+  spend(state, entry);
+  noteCompaction(state, tier);
+}
+
+function callIdsOf(message: Message): readonly string[] {
+  return message.role === "assistant" ? message.blocks.filter(isToolCall).map(({ callId }) => callId) : [];
+}
+
+/** What the provider said about the length of the old transcript does not hold for the new one. */
+function noteCompaction(state: Draft, tier: CompactionTier): void {
+  updateRun(state, (run) => ({
+    ...run,
+    calling: false,
+    compactions: [...run.compactions, tier],
+    failures: run.failures.filter(({ failure }) => failure.kind !== "contextOverflow"),
+  }));
+}
+
+function applyAnswerOfPerson(state: Draft, { interruptId, answer }: InterruptResolved): void {
+  const { run } = state;
+  if (run === null || run.interrupt?.interruptId !== interruptId) return;
+  const { scope } = run.interrupt.request.budget;
+  const resolved = { ...run, interrupt: null };
+  if (answer.action === "end") {
+    state.run = { ...resolved, ending: "budget" };
+    return;
+  }
+  state.run = scope === "run" ? { ...resolved, raisedUsd: answer.limitUsd } : resolved;
+  if (scope === "session") state.raisedUsd = answer.limitUsd;
 }
 
 function replaceCall(state: Draft, callId: string, change: (call: OpenCall) => OpenCall): void {
@@ -316,5 +436,6 @@ function replaceCall(state: Draft, callId: string, change: (call: OpenCall) => O
 function endRun(state: Draft, runId: string, end: RunEnd | "failed"): void {
   state.run = null;
   state.lastRun = { runId, end };
+  state.hooks.clear();
   takeDeferred(state);
 }

@@ -6,8 +6,8 @@ import type { Entry } from "./entry.ts";
  * lists and dashboards need not fold logs.
  */
 export interface SessionPatch {
-  /** Undefined when the entries neither begin nor end a run. */
-  readonly status: "running" | "idle" | undefined;
+  /** Undefined when the entries neither begin nor end a run, nor its waiting. */
+  readonly status: "running" | "waiting" | "idle" | undefined;
   /** Undefined when no run ended. */
   readonly lastRunEnd: string | undefined;
   readonly updatedAt: number;
@@ -35,8 +35,14 @@ export function sessionPatch(entries: readonly Entry[]): SessionPatch {
     updatedAt = Math.max(updatedAt, entry.at);
     switch (entry.type) {
       case "runStarted":
+        status = "running";
+        break;
       case "runResumed":
         status = "running";
+        if (entry.lostCall) unpricedCalls += 1;
+        break;
+      case "interrupted":
+        status = "waiting";
         break;
       case "runFinished":
         status = "idle";
@@ -47,21 +53,34 @@ export function sessionPatch(entries: readonly Entry[]): SessionPatch {
         lastRunEnd = "failed";
         break;
       case "modelCalled":
-        if (entry.attempt === 1) turns += 1;
+        if (entry.attempt === 1 && entry.purpose === undefined) turns += 1;
         break;
       case "assistantMessage":
+      case "compacted":
+      case "compactionFailed":
         usage = addUsage(usage, entry.usage);
         if (entry.costUsd === null) unpricedCalls += 1;
         else costUsd += entry.costUsd;
         break;
       case "userMessage":
+        consumed.push(entry.inboxId);
+        break;
       case "stopRequested":
+      case "interruptResolved":
+        // A run that waited has something to do again.
+        if (status === "waiting") status = "running";
         consumed.push(entry.inboxId);
         break;
       case "sessionCreated":
+      case "contextOpened":
+      case "contextAdded":
       case "modelFailed":
+      case "modelSwitched":
+      case "answerPart":
       case "toolStarted":
       case "toolFinished":
+      case "hookDecided":
+      case "resultsCleared":
         break;
     }
   }

@@ -5,7 +5,7 @@ import { newId, random } from "../lib/ids.ts";
 import { raceSignal } from "../lib/streams.ts";
 import type { AssistantBlock } from "../log/content.ts";
 import type { ModelFailure } from "../log/entry.ts";
-import type { SessionState } from "../log/fold.ts";
+import type { SessionState } from "../log/state.ts";
 import type { Model, ModelAnswer, ModelEvent, ModelRequest } from "../models/model.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import type { Step } from "./next-step.ts";

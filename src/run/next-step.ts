@@ -1,7 +1,7 @@
 import type { Agent } from "../agents/agent.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { ModelFailure, ModelFailureKind, RunEnd, RunFailed } from "../log/entry.ts";
-import type { OpenCall, RunState, SessionState } from "../log/fold.ts";
+import type { OpenCall, RunState, SessionState } from "../log/state.ts";
 import { unknownText } from "../tools/execute.ts";
 import type { ParsedInput, Tool } from "../tools/tool.ts";
 

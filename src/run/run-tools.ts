@@ -1,7 +1,7 @@
 import type { Agent } from "../agents/agent.ts";
 import { sha256 } from "../lib/ids.ts";
 import { forEachBounded, raceSignal } from "../lib/streams.ts";
-import type { OpenCall } from "../log/fold.ts";
+import type { OpenCall } from "../log/state.ts";
 import { type Executed, execute, reconcile } from "../tools/execute.ts";
 import type { ToolContext } from "../tools/tool.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";

@@ -2,8 +2,9 @@ import type { Clock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
 import { ENTRY_VERSION, type Entry, type NewEntry } from "../log/entry.ts";
-import { advance, type Draft, fold, type SessionState, statusOf } from "../log/fold.ts";
+import { advance, fold } from "../log/fold.ts";
 import type { SessionLog } from "../log/session-log.ts";
+import { type Draft, type SessionState, statusOf } from "../log/state.ts";
 import type { Lease } from "./queue.ts";
 
 /**

@@ -1,8 +1,8 @@
 import type { AgentRegistry } from "../agents/registry.ts";
 import { errorMessage, isAppError } from "../lib/errors.ts";
 import { createLru } from "../lib/lru.ts";
-import type { Draft } from "../log/fold.ts";
 import type { SessionLog } from "../log/session-log.ts";
+import type { Draft } from "../log/state.ts";
 import type { Delta } from "./events.ts";
 import { createInbox } from "./inbox.ts";
 import { runLoop } from "./loop.ts";

@@ -1,0 +1,231 @@
+import type { Message, ToolResultMessage, Usage, UserBlock } from "./content.ts";
+import { noUsage } from "./content.ts";
+import type {
+  AnswerPart,
+  CompactionFailed,
+  ContextOpened,
+  Delivery,
+  Effect,
+  HookDecided,
+  Interrupted,
+  ModelFailure,
+  RunEnd,
+  StopReason,
+} from "./entry.ts";
+import type { SessionStatus } from "./session-log.ts";
+
+/**
+ * What a session's log adds up to. A pure function of the path from the root to the head: `fold(entries)` is the whole
+ * definition, `advance` its incremental step for whoever owns the state, so that a turn costs the same at the start and at
+ * the end of a long session.
+ */
+export interface SessionState {
+  readonly agent: string | null;
+  readonly headId: string | null;
+  readonly headSeq: number;
+  /** The transcript as the model sees it. Every call in it has its result, except those in `openCalls`. */
+  readonly messages: readonly Message[];
+  /** The calls of the last answer, in order, while at least one has no result. */
+  readonly openCalls: readonly OpenCall[];
+  /** The run that is under way. */
+  readonly run: RunState | null;
+  /**
+   * Messages that arrived while the model was answering or calls were open. They join the transcript where the model can
+   * see them next, and never stand between a call and its result.
+   */
+  readonly deferred: readonly DeferredMessage[];
+  /** A message that no run has taken up, the model that it asked for, and whether it was stopped before it began. */
+  readonly unanswered: Unanswered | null;
+  readonly lastRun: { readonly runId: string; readonly end: RunEnd | "failed" } | null;
+  /** Since the last compaction. */
+  readonly callIds: ReadonlySet<string>;
+  readonly usage: Usage;
+  readonly costUsd: number;
+  readonly unpricedCalls: number;
+  /** What stands before the messages; null until the first request. */
+  readonly context: ContextOpened | null;
+  /** How long the transcript was when a provider last counted it. */
+  readonly measured: Measured | null;
+  /** The transcript was compacted, and no request has been sent since. */
+  readonly compactedSince: boolean;
+  /** Estimated tokens at the last compaction that failed; null when one has succeeded since. */
+  readonly compactionFailedAt: number | null;
+  /** The session's budget, where a person has raised it. */
+  readonly raisedUsd: number | null;
+  /** What hooks have said in this run, by `hookKey`. */
+  readonly hooks: ReadonlyMap<string, HookDecided>;
+  /** The hooks of `sessionStart` have been asked. */
+  readonly sessionHooks: ReadonlySet<string>;
+}
+
+/** The parts of the state that a compaction carries over, so that nothing before it has to be read. */
+export type CarriedState = Pick<
+  SessionState,
+  | "agent"
+  | "run"
+  | "deferred"
+  | "unanswered"
+  | "lastRun"
+  | "usage"
+  | "costUsd"
+  | "unpricedCalls"
+  | "raisedUsd"
+> & { readonly hooks: readonly HookDecided[]; readonly sessionHooks: readonly string[] };
+
+export interface Measured {
+  /** Prompt and answer together, as the provider counted them. */
+  readonly tokens: number;
+  /** The messages that are in it: `messages.slice(0, messages)`. */
+  readonly messages: number;
+}
+
+export interface RunState {
+  readonly id: string;
+  readonly model: string;
+  readonly startedAt: number;
+  /** Model calls that were answered or are being tried. */
+  readonly turns: number;
+  readonly stopRequested: boolean;
+  /** Whether the model has the last word, and how it ended it. */
+  readonly answered: StopReason | null;
+  /** Failures since the last answer. */
+  readonly failures: readonly { readonly attempt: number; readonly failure: ModelFailure }[];
+  /** Tries of the current turn, lost ones included; above 0 while an answer is awaited. */
+  readonly attempts: number;
+  /** A request has been sent and neither answer nor failure is known. */
+  readonly calling: boolean;
+  /** Models that this run has given up. */
+  readonly givenUp: readonly string[];
+  /** What was complete of an answer when its first call started. */
+  readonly part: AnswerPart | null;
+  /** The compactions that were made or tried since the last answer. */
+  readonly compactions: readonly CompactionTier[];
+  readonly interrupt: Pick<Interrupted, "interruptId" | "request"> | null;
+  /** The run's budget, where a person has raised it. */
+  readonly raisedUsd: number | null;
+  /** A person ended it at its budget, or a hook. */
+  readonly ending: "budget" | "hook" | null;
+  readonly costUsd: number;
+  /** How often it was taken up by another process since it last got any further. */
+  readonly resumes: number;
+}
+
+export type CompactionTier = CompactionFailed["tier"];
+
+export interface DeferredMessage {
+  readonly blocks: readonly UserBlock[];
+  /** `note`: of the runtime, to which no answer is expected. */
+  readonly delivery: Delivery | "note";
+  readonly model?: string;
+  /** A stop came after it: it stays in the transcript, and nothing is done about it. */
+  readonly stopped: boolean;
+}
+
+export interface Unanswered {
+  readonly model: string | undefined;
+  readonly stopRequested: boolean;
+}
+
+export interface OpenCall {
+  readonly callId: string;
+  readonly name: string;
+  readonly input: unknown;
+  readonly malformed: string | undefined;
+  /** Set once it is on disk that it may have begun. */
+  readonly started: {
+    readonly operationId: string;
+    readonly effect: Effect;
+    readonly attempt: number;
+    readonly at: number;
+  } | null;
+  readonly result: ToolResultMessage | null;
+}
+
+/** Whether somebody has to work on the session, as its log alone tells. */
+export function statusOf(state: SessionState): SessionStatus {
+  if (state.run !== null) return isWaiting(state.run) ? "waiting" : "running";
+  return state.unanswered === null ? "idle" : "queued";
+}
+
+/** For a person's answer. A stop ends the waiting. */
+export function isWaiting(run: RunState): boolean {
+  return run.interrupt !== null && !run.stopRequested;
+}
+
+/** What a compaction has to carry over: see `Compacted`. */
+export function carriedState(state: SessionState): CarriedState {
+  const { agent, run, deferred, unanswered, lastRun, usage, costUsd, unpricedCalls, raisedUsd } = state;
+  const hooks = [...state.hooks.values()];
+  const sessionHooks = [...state.sessionHooks];
+  return {
+    agent,
+    run,
+    deferred,
+    unanswered,
+    lastRun,
+    usage,
+    costUsd,
+    unpricedCalls,
+    raisedUsd,
+    hooks,
+    sessionHooks,
+  };
+}
+
+/** A message that is to be seen before the next model call has arrived, so calls that have not started need not. */
+export function isSteered(state: SessionState): boolean {
+  return state.deferred.some(({ delivery, stopped }) => delivery === "steer" && !stopped);
+}
+
+export function hookKey({ point, subject, hook }: Pick<HookDecided, "point" | "subject" | "hook">): string {
+  return `${point} ${subject} ${hook}`;
+}
+
+export function emptyState(): Draft {
+  return {
+    agent: null,
+    headId: null,
+    headSeq: 0,
+    messages: [],
+    openCalls: [],
+    deferred: [],
+    run: null,
+    unanswered: null,
+    lastRun: null,
+    callIds: new Set(),
+    usage: noUsage,
+    costUsd: 0,
+    unpricedCalls: 0,
+    context: null,
+    measured: null,
+    compactedSince: false,
+    compactionFailedAt: null,
+    raisedUsd: null,
+    hooks: new Map(),
+    sessionHooks: new Set(),
+  };
+}
+
+/** A state that its owner may advance. */
+export interface Draft extends SessionState {
+  agent: string | null;
+  headId: string | null;
+  headSeq: number;
+  messages: Message[];
+  openCalls: OpenCall[];
+  deferred: DeferredMessage[];
+  run: RunState | null;
+  unanswered: Unanswered | null;
+  lastRun: SessionState["lastRun"];
+  callIds: Set<string>;
+  usage: Usage;
+  costUsd: number;
+  unpricedCalls: number;
+  context: ContextOpened | null;
+  measured: Measured | null;
+  compactedSince: boolean;
+  compactionFailedAt: number | null;
+  raisedUsd: number | null;
+  hooks: Map<string, HookDecided>;
+  sessionHooks: Set<string>;
+}
