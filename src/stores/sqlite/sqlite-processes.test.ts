@@ -26,10 +26,9 @@ test("after kill -9 a restarted process owns all sessions at once", async () => 
   expect(killed.stderr()).toBe("");
 
   await using store = await openSqliteStore({ path, nodeId: "same" });
-  const before = performance.now();
+  // Long before the lease of the one that was killed is over.
   expect(await store.runnable(100)).toHaveLength(50);
   const leases = await Promise.all(Array.from({ length: 50 }, (_, i) => store.claim(`s${i}`)));
-  expect(performance.now() - before).toBeLessThan(1_000);
   expect(leases.map((lease) => lease?.epoch)).toEqual(Array(50).fill(2));
 });
 
@@ -45,29 +44,29 @@ test("another living process takes over at once, too", async () => {
 
 test("a stopped process keeps its sessions for its lease, and is fenced when it wakes up", async () => {
   await using store = await openSqliteStore({ path });
-  const stopped = await startNode({ nodeId: "a", leaseMs: 600, sessions: 2 });
+  const stopped = await startNode({ nodeId: "a", leaseMs: 2_000, sessions: 2 });
   expect(await stopped.ask("append")).toBe("s0 3");
   stopped.signal("SIGSTOP");
 
   expect(await store.claim("s0")).toBeUndefined();
   expect((await store.read("s0", 0)).map((entry) => entry.seq)).toEqual([1, 2, 3]);
-  await expect.poll(() => store.claim("s0"), { timeout: 5_000 }).toMatchObject({ epoch: 2, headSeq: 3 });
+  await expect.poll(() => store.claim("s0"), { timeout: 10_000 }).toMatchObject({ epoch: 2, headSeq: 3 });
 
   stopped.signal("SIGCONT");
   expect(await stopped.ask("append")).toBe("fenced");
   // Nobody took the other one, and its holder is back.
-  await expect.poll(() => store.runnable(10)).toEqual([]);
+  await expect.poll(() => store.runnable(10), { timeout: 10_000 }).toEqual([]);
   expect(await store.claim("s1")).toBeUndefined();
 });
 
 test("nothing acknowledged is lost by kill -9 in the middle of appends", async () => {
-  for (const ms of [30, 100]) {
+  for (const appends of [200, 1_000]) {
     rmSync(folder, { recursive: true, force: true });
     path = join(mkdtempSync(join(tmpdir(), "holdfast-sqlite-")), "test.db");
     folder = join(path, "..");
     const node = await startNode({ nodeId: "a", leaseMs: 10_000, sessions: 20 });
     node.tell("flood");
-    await new Promise((resolve) => setTimeout(resolve, ms));
+    await node.said(appends);
     await node.kill();
 
     const acknowledged = new Map<string, number>();
@@ -98,6 +97,8 @@ interface Node {
   stderr(): string;
   signal(signal: NodeJS.Signals): void;
   tell(command: string): void;
+  /** Resolves when it has said so many lines. */
+  said(lines: number): Promise<void>;
   ask(command: string): Promise<string | undefined>;
   kill(): Promise<void>;
 }
@@ -122,6 +123,9 @@ async function startNode(options: {
     stderr: () => stderr,
     signal: (signal) => child.kill(signal),
     tell: (command) => child.stdin.write(`${command}\n`),
+    async said(count) {
+      while (lines.length < count) await once(reader, "line");
+    },
     async ask(command) {
       const answered = once(reader, "line");
       node.tell(command);
@@ -136,6 +140,7 @@ async function startNode(options: {
   nodes.push(node);
   const [first] = await Promise.race([once(reader, "line"), ended]);
   expect(first, stderr).toBe("ready");
+  lines.length = 0;
   return node;
 }
 
