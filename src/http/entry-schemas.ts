@@ -33,6 +33,7 @@ const toolCallBlock = z
     name: z.string(),
     input: z.unknown(),
     malformed: optionalText,
+    repaired: optionalText,
   })
   .meta({ id: "ToolCallBlock" });
 
@@ -40,7 +41,16 @@ export const userBlockSchema = z.discriminatedUnion("type", [textBlockSchema, im
 const assistantBlock = z.discriminatedUnion("type", [textBlockSchema, reasoningBlock, toolCallBlock]);
 
 export const usageSchema = z
-  .strictObject({ input: count, cacheRead: count, cacheWrite: count, output: count, reasoning: count })
+  .strictObject({
+    input: count,
+    cacheRead: count,
+    cacheWrite: count,
+    cacheWrite1h: count
+      .optional()
+      .meta({ description: "The part of `cacheWrite` that is kept for an hour." }),
+    output: count,
+    reasoning: count,
+  })
   .meta({
     id: "Usage",
     description:

@@ -28,6 +28,8 @@ export interface ToolCallBlock {
   /** The arguments as parsed JSON. When they were not JSON: `{}`, and `malformed` holds the text. */
   readonly input: unknown;
   readonly malformed?: string;
+  /** What the model wrote, where `input` was read from a certain repair of it (a missing bracket at its end). */
+  readonly repaired?: string;
 }
 
 export type UserBlock = TextBlock | ImageBlock;
@@ -43,6 +45,8 @@ export interface Usage {
   readonly input: number;
   readonly cacheRead: number;
   readonly cacheWrite: number;
+  /** The part of `cacheWrite` that is kept for an hour, which costs more. Absent where there is none. */
+  readonly cacheWrite1h?: number;
   readonly output: number;
   readonly reasoning: number;
 }
@@ -50,10 +54,12 @@ export interface Usage {
 export const noUsage: Usage = { input: 0, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0 };
 
 export function addUsage(a: Usage, b: Usage): Usage {
+  const cacheWrite1h = (a.cacheWrite1h ?? 0) + (b.cacheWrite1h ?? 0);
   return {
     input: a.input + b.input,
     cacheRead: a.cacheRead + b.cacheRead,
     cacheWrite: a.cacheWrite + b.cacheWrite,
+    ...(cacheWrite1h === 0 ? {} : { cacheWrite1h }),
     output: a.output + b.output,
     reasoning: a.reasoning + b.reasoning,
   };
