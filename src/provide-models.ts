@@ -2,10 +2,15 @@ import type { Agent } from "./agents/agent.ts";
 import type { BuiltAgent } from "./agents/build.ts";
 import type { ModelConfig } from "./config.ts";
 import { AppError } from "./lib/errors.ts";
+import { withoutUndefined } from "./lib/json.ts";
+import { noUsage } from "./log/content.ts";
+import { type Catalogue, priceOf } from "./models/catalogue.ts";
 import type { Model, ModelResolver } from "./models/model.ts";
+import type { ModelEntry } from "./models/model-entry.ts";
 import { createModelResolver, parseModelId } from "./models/resolve.ts";
 import { loadScript } from "./models/scripted/script.ts";
 import { createScriptedModel } from "./models/scripted/scripted.ts";
+import type { LoopPorts } from "./run/loop-ports.ts";
 
 /**
  * The models of each agent: real ones with the keys of this machine, a server of the agent's own, or its script. Scripts
@@ -45,5 +50,38 @@ async function resolverFor(
       throw new AppError("invalid_config", choice.message, { hint: choice.hint });
     }
     return resolve(modelId);
+  };
+}
+
+/** What is known of models, where what an agent says of its own model wins over the catalogue. */
+export function provideModelFacts(catalogue: Catalogue): Pick<LoopPorts, "facts" | "price" | "worstCase"> {
+  const entryFor = ({ model }: Agent, modelId: string): ModelEntry | undefined =>
+    modelId === model.id
+      ? withoutUndefined({
+          id: modelId,
+          ...catalogue.find(modelId),
+          ...(model.contextWindow === undefined ? {} : { contextWindow: model.contextWindow }),
+          ...(model.prices === undefined ? {} : { prices: model.prices }),
+        })
+      : catalogue.find(modelId);
+  const price: LoopPorts["price"] = (agent, modelId, usage) =>
+    modelId === agent.model.id && agent.model.prices !== undefined
+      ? priceOf(usage, entryFor(agent, modelId))
+      : catalogue.price(modelId, usage);
+  return {
+    price,
+    worstCase: (agent, modelId, input, output) => {
+      const fresh = price(agent, modelId, { ...noUsage, input, output });
+      const cached = price(agent, modelId, { ...noUsage, cacheWrite: input, output });
+      return fresh === null ? null : Math.max(fresh, cached ?? 0);
+    },
+    facts(agent, modelId) {
+      const entry = entryFor(agent, modelId);
+      return {
+        contextWindow: entry?.contextWindow ?? null,
+        maxOutput: entry?.maxOutput ?? null,
+        images: entry?.abilities?.images ?? true,
+      };
+    },
   };
 }

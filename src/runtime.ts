@@ -9,7 +9,7 @@ import { type Clock, systemClock } from "./lib/clock.ts";
 import { AppError, errorMessage, isAppError } from "./lib/errors.ts";
 import { createCatalogue } from "./models/catalogue.ts";
 import type { ModelResolver } from "./models/model.ts";
-import { provideModels } from "./provide-models.ts";
+import { provideModelFacts, provideModels } from "./provide-models.ts";
 import { provideSandboxes } from "./provide-sandboxes.ts";
 import { createSessions } from "./run/commands.ts";
 import type { LoopPorts } from "./run/loop-ports.ts";
@@ -102,7 +102,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
       emit: mergeDeltas(bus.publish),
       ports: {
         models,
-        price: catalogue.price,
+        ...provideModelFacts(catalogue),
         clock,
         sandbox: async (sessionId) => sessions.sandbox(sessionId),
       },

@@ -1,4 +1,7 @@
-import type { ReasoningEffort } from "../models/model.ts";
+import type { Hook } from "../hooks/hook.ts";
+import type { Delivery } from "../log/entry.ts";
+import type { CacheLifetime, ReasoningEffort } from "../models/model.ts";
+import type { ModelPrices } from "../models/model-entry.ts";
 import type { Policy } from "../permissions/policy.ts";
 import type { SandboxKind, SandboxLimits } from "../sandboxes/sandbox.ts";
 import type { Tool } from "../tools/tool.ts";
@@ -13,6 +16,11 @@ export interface Agent {
   /** By name, in the order in which the model is told of them. */
   readonly tools: ReadonlyMap<string, Tool>;
   readonly policy: Policy;
+  /** In the order in which they are asked. */
+  readonly hooks: readonly Hook[];
+  readonly context: AgentContext;
+  /** What becomes of a message that arrives during a run and does not say. `reject`: it is refused. */
+  readonly delivery: Delivery | "reject";
   readonly limits: AgentLimits;
   readonly sandbox: AgentSandbox;
   /** A directory whose files every new session starts with; null for an empty workspace. */
@@ -24,6 +32,24 @@ export interface AgentModel {
   readonly id: string;
   readonly reasoning?: ReasoningEffort;
   readonly maxOutputTokens?: number;
+  /** Models that a run goes on with, in order, when the one before does not answer. */
+  readonly fallback: readonly string[];
+  /** How long the provider is asked to keep what it has cached of a session. */
+  readonly cacheLifetime: CacheLifetime;
+  /** Milliseconds of silence until a request is given up; absent: see `models/ai-sdk/patience.ts`. */
+  readonly firstTokenMs?: number;
+  readonly betweenTokensMs?: number;
+  /** Of the model `id`, instead of the catalogue's. */
+  readonly contextWindow?: number;
+  readonly prices?: ModelPrices;
+}
+
+export interface AgentContext {
+  /** Share of the context window at which the transcript is compacted, 0 to 1; null: by the size of the window. */
+  readonly compactAt: number | null;
+  /** Above one of these, the tools that are used least are listed by name only, and found with `find_tools`. */
+  readonly maxTools: number;
+  readonly maxToolTokens: number;
 }
 
 export interface AgentLimits {
@@ -33,6 +59,14 @@ export interface AgentLimits {
   readonly durationMs: number;
   /** Tool calls at once. */
   readonly parallelCalls: number;
+  /** US dollars of one run, of one session, and of all sessions of this agent in one day (UTC). Null: no limit. */
+  readonly costUsd: number | null;
+  readonly sessionCostUsd: number | null;
+  readonly dailyCostUsd: number | null;
+  /** Runs of this agent at once, over all its sessions; more are refused. Null: no limit. */
+  readonly runs: number | null;
+  /** New sessions of this agent in any 60 seconds. Null: no limit. */
+  readonly sessionsPerMinute: number | null;
 }
 
 export interface AgentSandbox {

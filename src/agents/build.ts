@@ -1,3 +1,5 @@
+import type { Hook } from "../hooks/hook.ts";
+import { withoutUndefined } from "../lib/json.ts";
 import { parseDuration, parseSize } from "../lib/units.ts";
 import { policyFromRules } from "../permissions/rules.ts";
 import type { Tool } from "../tools/tool.ts";
@@ -19,6 +21,7 @@ export interface Parts {
   /** Absolute. */
   readonly script: string | null;
   readonly tools: ReadonlyMap<string, Tool>;
+  readonly hooks: readonly Hook[];
 }
 
 /** Turns what is written about an agent into what runs. */
@@ -37,10 +40,22 @@ function toAgent(harness: Harness, found: Parts, choice: ModelChoice): Agent {
     model: toAgentModel(harness, choice),
     tools: found.tools,
     policy: policyFromRules(harness.permissions),
+    hooks: found.hooks,
+    context: {
+      compactAt: harness.context.compactAt ?? null,
+      maxTools: harness.context.maxTools,
+      maxToolTokens: harness.context.maxToolTokens,
+    },
+    delivery: harness.delivery,
     limits: {
       turns: limits.turns,
       durationMs: parsed(parseDuration, limits.duration),
       parallelCalls: limits.parallelCalls,
+      costUsd: limits.costUsd ?? null,
+      sessionCostUsd: limits.sessionCostUsd ?? null,
+      dailyCostUsd: limits.dailyCostUsd ?? null,
+      runs: limits.runs ?? null,
+      sessionsPerMinute: limits.sessionsPerMinute ?? null,
     },
     sandbox: {
       isolation: sandbox.isolation,
@@ -56,11 +71,18 @@ function toAgent(harness: Harness, found: Parts, choice: ModelChoice): Agent {
 }
 
 function toAgentModel({ name, model }: Harness, choice: ModelChoice): AgentModel {
-  return {
+  const { firstToken, betweenTokens } = model?.timeouts ?? {};
+  return withoutUndefined({
     id: choice.type === "scripted" ? `scripted/${name}` : choice.id,
-    ...(model?.reasoning === undefined ? {} : { reasoning: model.reasoning }),
-    ...(model?.maxOutputTokens === undefined ? {} : { maxOutputTokens: model.maxOutputTokens }),
-  };
+    reasoning: model?.reasoning,
+    maxOutputTokens: model?.maxOutputTokens,
+    fallback: model?.fallback ?? [],
+    cacheLifetime: model?.cache ?? "5m",
+    firstTokenMs: firstToken === undefined ? undefined : parsed(parseDuration, firstToken),
+    betweenTokensMs: betweenTokens === undefined ? undefined : parsed(parseDuration, betweenTokens),
+    contextWindow: model?.contextWindow,
+    prices: model?.prices,
+  });
 }
 
 /** The schema has checked the text with the same pattern, so this cannot fail. */

@@ -38,6 +38,7 @@ export function defineAgent(
     systemPrompt: harness.systemPrompt,
     workspace: harness.workspace ?? null,
     script: harness.model?.script ?? null,
+    hooks: [],
     tools: toolRegistry([
       { from: "built in", tools: options.builtinTools },
       { from: `tools of ${harness.name}`, tools },

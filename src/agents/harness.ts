@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { durationPattern, LONGEST_TIMER_MS, parseDuration, parseSize, sizePattern } from "../lib/units.ts";
-import type { Effect } from "../log/entry.ts";
-import type { ReasoningEffort } from "../models/model.ts";
+import type { Effect, HookPoint } from "../log/entry.ts";
+import type { CacheLifetime, ReasoningEffort } from "../models/model.ts";
+import { modelPricesSchema } from "../models/model-entry.ts";
 import type { SandboxKind } from "../sandboxes/sandbox.ts";
 import { modelIdPattern } from "./choose-model.ts";
 
@@ -14,8 +15,19 @@ import { modelIdPattern } from "./choose-model.ts";
  */
 export type Harness = z.output<typeof harnessSchema>;
 export type FunctionToolReference = z.output<typeof functionToolSchema>;
+export type HookReference = z.output<typeof hookSchema>;
 
 export const effects: readonly Effect[] = ["readonly", "idempotent", "keyed", "reconcile", "once"];
+const cacheLifetimes: readonly CacheLifetime[] = ["5m", "1h"];
+const hookPoints: readonly HookPoint[] = [
+  "sessionStart",
+  "input",
+  "beforeModel",
+  "beforeTool",
+  "afterTool",
+  "beforeCompact",
+  "runEnd",
+];
 const efforts = ["none", "low", "medium", "high"] as const satisfies readonly ReasoningEffort[];
 const isolations = ["auto", "process", "virtual", "none"] as const satisfies readonly (
   | "auto"
@@ -57,6 +69,34 @@ const model = z
       .min(1)
       .optional()
       .describe("Upper limit of one answer. Default: what the provider allows."),
+    fallback: z
+      .array(modelId)
+      .default([])
+      .meta({
+        description: "Models that a run goes on with, in order, when the one before does not answer.",
+        examples: [["openai/gpt-5.2"]],
+      }),
+    cache: z
+      .enum(cacheLifetimes)
+      .default("5m")
+      .describe(
+        "How long the provider keeps what it has cached of a session, where it lets us choose. 1h costs more to write.",
+      ),
+    timeouts: z
+      .strictObject({
+        firstToken: duration.optional().describe("Until the answer begins. Default: 5m."),
+        betweenTokens: duration.optional().describe("Between two pieces of it. Default: 2m."),
+      })
+      .default({})
+      .describe("How long the provider may say nothing before a request is given up and tried again."),
+    contextWindow: z
+      .int()
+      .min(1_000)
+      .optional()
+      .describe("Tokens of prompt and answer together. Default: what the catalogue knows of the model."),
+    prices: modelPricesSchema
+      .optional()
+      .describe("US dollars for a million tokens. Default: what the catalogue knows of the model."),
     baseUrl: z
       .url({ protocol: /^https?$/, error: 'expected an address that starts with "http://" or "https://"' })
       .optional()
@@ -123,6 +163,74 @@ const toolPattern = z.string().regex(/^[a-zA-Z0-9_*-]+$/, {
     'expected the name of a tool, in which "*" stands for any characters; rules about arguments do not exist',
 });
 
+const hookFields = {
+  on: z.enum(hookPoints).describe("When it is asked; docs/hooks.md has a table."),
+  name: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe("What messages call it. Default: its command or module."),
+  tools: z
+    .array(toolPattern)
+    .optional()
+    .meta({ description: "Only for calls of these tools. Default: all.", examples: [["shell", "write*"]] }),
+  timeout: duration.default("10s").describe("How long it may take to answer."),
+  onFailure: z
+    .enum(["ignore", "block"])
+    .default("block")
+    .describe(
+      "When it fails or takes too long: go on (ignore), or do not do what it was asked about (block).",
+    ),
+};
+
+export const hookSchema = z.union([
+  z.strictObject({
+    ...hookFields,
+    command: z
+      .string()
+      .min(1)
+      .meta({
+        description:
+          "Runs on this machine, in the folder of harness.json; gets the question as JSON on its standard input and answers with JSON.",
+        examples: ["./hooks/check.sh"],
+      }),
+  }),
+  z.strictObject({
+    ...hookFields,
+    module: path.meta({
+      description: "The TypeScript or JavaScript file that exports the function.",
+      examples: ["./hooks/check.ts"],
+    }),
+    export: z.string().min(1).default("default").describe("The name of the export."),
+  }),
+]);
+
+const context = z.strictObject({
+  compactAt: z
+    .number()
+    .min(0.2)
+    .max(0.95)
+    .optional()
+    .describe(
+      "Share of the model's context window at which old messages are compacted. Default: 0.8, less for small windows.",
+    ),
+  maxTools: z
+    .int()
+    .min(1)
+    .default(64)
+    .describe(
+      "Above this number, the tools that are used least are found by search instead of listed in full.",
+    ),
+  maxToolTokens: z
+    .int()
+    .min(500)
+    .default(20_000)
+    .describe("The same for the tokens that the descriptions of all tools take."),
+});
+
+const dollars = z.number().positive().optional();
+
 const permissions = z.strictObject({
   deny: z
     .array(toolPattern)
@@ -141,6 +249,21 @@ const limits = z.strictObject({
   turns: z.int().min(1).default(50).describe("How often the model may be called in one run."),
   duration: duration.default("30m").meta({ description: "How long one run may take.", examples: ["30m"] }),
   parallelCalls: z.int().min(1).max(1_000).default(10).describe("How many tool calls may run at once."),
+  costUsd: dollars.describe("US dollars of one run. At the limit it waits for a person. Default: no limit."),
+  sessionCostUsd: dollars.describe("US dollars of one session. Default: no limit."),
+  dailyCostUsd: dollars.describe(
+    "US dollars of all sessions of this agent in one day (UTC). Default: no limit.",
+  ),
+  runs: z
+    .int()
+    .min(1)
+    .optional()
+    .describe("How many runs of this agent may go on at once. Default: no limit."),
+  sessionsPerMinute: z
+    .int()
+    .min(1)
+    .optional()
+    .describe("How many sessions of this agent may be created in a minute. Default: no limit."),
 });
 
 export const harnessSchema = z
@@ -159,7 +282,7 @@ export const harnessSchema = z
         examples: ["./system-prompt.md"],
       }),
     model: z
-      .union([modelId.transform((id): z.output<typeof model> => ({ id })), model])
+      .union([modelId.transform((id) => model.parse({ id })), model])
       .optional()
       .describe("Which model answers. Default: one of the first provider for which a key is found."),
     workspace: path
@@ -169,6 +292,17 @@ export const harnessSchema = z
       .array(functionToolSchema)
       .default([])
       .describe("Tools of your own. The shell and the file tools are always there."),
+    hooks: z
+      .array(hookSchema)
+      .default([])
+      .describe("Commands or functions that are asked at named points of a run."),
+    context: context.prefault({}).describe("What the model gets to see when a session grows long."),
+    delivery: z
+      .enum(["steer", "followUp", "interrupt", "reject"])
+      .default("steer")
+      .describe(
+        "What becomes of a message that arrives during a run. steer: seen before the next model call. followUp: answered after the run. interrupt: the run is stopped for it. reject: refused.",
+      ),
     permissions: permissions.prefault({}).describe("Which tools the agent may call."),
     sandbox: sandbox.prefault({}).describe("Where the agent's commands run, and what they may use."),
     limits: limits.prefault({}).describe("When a run is ended."),

@@ -1,4 +1,5 @@
 import { dirname, resolve } from "node:path";
+import type { Hook } from "../hooks/hook.ts";
 import { errorMessage, isAppError } from "../lib/errors.ts";
 import { isDirectory, isFile, readTextIfAny } from "../lib/files.ts";
 import { nearest } from "../lib/json.ts";
@@ -19,6 +20,7 @@ export interface Resolved {
   readonly script: string | null;
   /** The built-in tools and the agent's own, by name. */
   readonly tools: ReadonlyMap<string, Tool>;
+  readonly hooks: readonly Hook[];
   readonly problems: readonly Problem[];
 }
 
@@ -41,7 +43,7 @@ export async function resolveReferences(
   if (source.harness !== undefined && tools.complete) {
     checkRules(source.harness.permissions, [...tools.byName.keys()], report);
   }
-  return { systemPrompt, workspace, script, tools: tools.byName, problems };
+  return { systemPrompt, workspace, script, tools: tools.byName, hooks: [], problems };
 }
 
 type Report = (path: readonly (string | number)[], message: string, hint?: string) => void;

@@ -164,6 +164,8 @@ function exitCodeOf({ reason }: RunResult, interrupted: boolean): ExitCode {
     case "turnLimit":
     case "timeLimit":
     case "maxTokens":
+    case "budget":
+    case "hook":
       return exitCodes.limited;
     case "failed":
     case "refused":

@@ -20,6 +20,17 @@ export function canonicalJson(value: unknown): string {
   );
 }
 
+type MayBeUndefined<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[keyof T];
+type WithoutUndefined<T> = Omit<T, MayBeUndefined<T>> & {
+  [K in MayBeUndefined<T>]?: Exclude<T[K], undefined>;
+};
+
+/** A field that is undefined and one that is absent are the same JSON, but not the same type. */
+export function withoutUndefined<T extends object>(value: T): WithoutUndefined<T> {
+  const defined = Object.entries(value).filter(([, field]) => field !== undefined);
+  return Object.fromEntries(defined) as WithoutUndefined<T>;
+}
+
 /** The candidate closest to `word` by edit distance, if it is close enough to be a likely slip. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined;

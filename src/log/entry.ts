@@ -409,7 +409,8 @@ export type InterruptAnswer =
 
 export interface StopRequested {
   readonly type: "stopRequested";
-  readonly inboxId: string;
+  /** Absent where it comes with a message that interrupts. */
+  readonly inboxId?: string;
   readonly reason?: string;
 }
 

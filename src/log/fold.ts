@@ -418,7 +418,7 @@ function applyAnswerOfPerson(state: Draft, { interruptId, answer }: InterruptRes
   const { run } = state;
   if (run === null || run.interrupt?.interruptId !== interruptId) return;
   const { scope } = run.interrupt.request.budget;
-  const resolved = { ...run, interrupt: null };
+  const resolved = { ...run, interrupt: null, resumes: 0 };
   if (answer.action === "end") {
     state.run = { ...resolved, ending: "budget" };
     return;

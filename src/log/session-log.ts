@@ -45,6 +45,13 @@ export interface SessionLog {
 
   /** A new session that shares the history up to `at` (an entry on this session's tree) without copying it. */
   fork(sessionId: string, at: string, newSessionId: string): Promise<SessionRecord>;
+
+  /**
+   * Removes a session for good: its entries, its inbox and what it said at length. Forks keep the history that they share
+   * with it; where they come from is then one of them. Who follows it is told that it is gone. Its id and its key are free again.
+   * @throws AppError `not_found`; `conflict` while it has work, or another process holds its lease.
+   */
+  erase(sessionId: string): Promise<void>;
 }
 
 export interface Fence {

@@ -20,6 +20,18 @@ export interface SessionPatch {
   readonly consumed: readonly string[];
 }
 
+/** The item of the inbox that the entry came from. */
+export function inboxIdOf(entry: Entry): string | undefined {
+  switch (entry.type) {
+    case "userMessage":
+    case "stopRequested":
+    case "interruptResolved":
+      return entry.inboxId;
+    default:
+      return undefined;
+  }
+}
+
 /** @pure */
 export function sessionPatch(entries: readonly Entry[]): SessionPatch {
   let status: SessionPatch["status"];
@@ -33,6 +45,8 @@ export function sessionPatch(entries: readonly Entry[]): SessionPatch {
 
   for (const entry of entries) {
     updatedAt = Math.max(updatedAt, entry.at);
+    const inboxId = inboxIdOf(entry);
+    if (inboxId !== undefined) consumed.push(inboxId);
     switch (entry.type) {
       case "runStarted":
         status = "running";
@@ -62,16 +76,13 @@ export function sessionPatch(entries: readonly Entry[]): SessionPatch {
         if (entry.costUsd === null) unpricedCalls += 1;
         else costUsd += entry.costUsd;
         break;
-      case "userMessage":
-        consumed.push(entry.inboxId);
-        break;
       case "stopRequested":
       case "interruptResolved":
         // A run that waited has something to do again.
         if (status === "waiting") status = "running";
-        consumed.push(entry.inboxId);
         break;
       case "sessionCreated":
+      case "userMessage":
       case "contextOpened":
       case "contextAdded":
       case "modelFailed":

@@ -147,9 +147,14 @@ export function statusOf(state: SessionState): SessionStatus {
   return state.unanswered === null ? "idle" : "queued";
 }
 
+/** Nobody has to work on the session until somebody says something. */
+export function isAtRest(state: SessionState): boolean {
+  return state.run === null ? state.unanswered === null : isWaiting(state.run);
+}
+
 /** For a person's answer. A stop ends the waiting. */
 export function isWaiting(run: RunState): boolean {
-  return run.interrupt !== null && !run.stopRequested;
+  return run.interrupt !== null && !run.stopRequested && run.ending === null;
 }
 
 /** What a compaction has to carry over: see `Compacted`. */

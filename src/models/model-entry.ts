@@ -8,7 +8,7 @@ const tokenPrices = z.strictObject({
   cacheWrite: z.number().min(0).optional(),
 });
 
-const modelPrices = tokenPrices.extend({
+export const modelPricesSchema = tokenPrices.extend({
   /** What the whole call costs instead, when its prompt is longer than `above` tokens. */
   longPrompt: z.strictObject({ above: z.int().min(1), ...tokenPrices.shape }).optional(),
 });
@@ -22,7 +22,7 @@ export const modelEntrySchema = z.strictObject({
   /** Tokens of one answer. */
   maxOutput: z.int().min(1).optional(),
   abilities: z.strictObject({ tools: z.boolean(), images: z.boolean(), reasoning: z.boolean() }).optional(),
-  prices: modelPrices.optional(),
+  prices: modelPricesSchema.optional(),
   /** The month or day of which this is true. */
   asOf: z.string().optional(),
   /** Where it stands. */

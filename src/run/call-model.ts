@@ -7,6 +7,7 @@ import type { AssistantBlock } from "../log/content.ts";
 import type { ModelFailure } from "../log/entry.ts";
 import type { SessionState } from "../log/state.ts";
 import type { Model, ModelAnswer, ModelEvent, ModelRequest } from "../models/model.ts";
+import type { RetryDelay } from "./after-failure.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import type { Step } from "./next-step.ts";
 import { currentRun, type SessionWriter } from "./session-writer.ts";
@@ -25,7 +26,7 @@ export async function callModel(
   const { clock } = ports;
   const { id: runId, model } = currentRun(writer);
   const cancel = control.cancelSignal();
-  if (!(await waitBeforeRetry(step.delayMs, ports, cancel))) return;
+  if (step.delay !== null && !(await waitBeforeRetry(step.delay, ports, cancel))) return;
 
   // The request goes out while this is being written: a model call is not an effect that must not happen twice, and its
   // answer is appended behind it.
@@ -53,15 +54,20 @@ export async function callModel(
     blocks: withUniqueCallIds(answer.blocks, writer.state),
     stopReason: answer.stopReason,
     usage: answer.usage,
-    costUsd: ports.price(model, answer.usage),
+    costUsd: ports.price(agent, model, answer.usage),
     timing: { firstTokenMs, totalMs },
     ...(answer.sidecar === undefined ? {} : { sidecar: answer.sidecar }),
   });
 }
 
-/** False when it was cancelled meanwhile. Half of the delay is jitter, so that many sessions do not come back at once. */
-async function waitBeforeRetry(delayMs: number, { clock }: LoopPorts, cancel: AbortSignal): Promise<boolean> {
-  if (delayMs > 0) await clock.sleep(delayMs / 2 + (random() * delayMs) / 2, cancel).catch(() => {});
+/** False when it was cancelled meanwhile. */
+async function waitBeforeRetry(
+  delay: RetryDelay,
+  { clock }: LoopPorts,
+  cancel: AbortSignal,
+): Promise<boolean> {
+  const { atLeastMs, atMostMs } = delay;
+  await clock.sleep(atLeastMs + random() * (atMostMs - atLeastMs), cancel).catch(() => {});
   return !cancel.aborted;
 }
 

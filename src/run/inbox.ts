@@ -1,5 +1,7 @@
 import { unreachable } from "../lib/errors.ts";
+import { withoutUndefined } from "../lib/json.ts";
 import type { NewEntry } from "../log/entry.ts";
+import type { SessionState } from "../log/state.ts";
 import type { InboxItem, RunQueue } from "./queue.ts";
 import type { SessionWriter } from "./session-writer.ts";
 
@@ -17,26 +19,35 @@ export function createInbox(queue: RunQueue, writer: SessionWriter): Inbox {
       const items = await queue.inbox(writer.lease.sessionId);
       const fresh = items.filter((item) => !taken.has(item.id));
       for (const item of fresh) taken.add(item.id);
-      if (fresh.length > 0) writer.append(...fresh.map(entryOf));
+      if (fresh.length > 0) writer.append(...fresh.flatMap((item) => factsOf(item, writer.state)));
     },
   };
 }
 
-function entryOf({ id, command }: InboxItem): NewEntry {
+function factsOf({ id, command }: InboxItem, state: SessionState): readonly NewEntry[] {
   switch (command.type) {
-    case "message":
-      return {
+    case "message": {
+      const { blocks, model, delivery, actor } = command;
+      const message = withoutUndefined({
         type: "userMessage",
         inboxId: id,
-        blocks: command.blocks,
-        ...(command.model === undefined ? {} : { model: command.model }),
-      };
+        blocks,
+        model,
+        delivery,
+        actor,
+      } as const);
+      return delivery === "interrupt" && state.run !== null
+        ? [{ type: "stopRequested", reason: "a message interrupted it" }, message]
+        : [message];
+    }
     case "stop":
-      return {
-        type: "stopRequested",
-        inboxId: id,
-        ...(command.reason === undefined ? {} : { reason: command.reason }),
-      };
+      return [withoutUndefined({ type: "stopRequested", inboxId: id, reason: command.reason } as const)];
+    case "answer": {
+      const { interruptId, answer, actor } = command;
+      return [
+        withoutUndefined({ type: "interruptResolved", inboxId: id, interruptId, answer, actor } as const),
+      ];
+    }
     default:
       return unreachable(command);
   }

@@ -1,7 +1,7 @@
 import type { Agent } from "../agents/agent.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Usage } from "../log/content.ts";
-import type { Model } from "../models/model.ts";
+import type { Model, ModelFacts } from "../models/model.ts";
 import type { Sandbox } from "../sandboxes/sandbox.ts";
 import type { Delta } from "./events.ts";
 
@@ -10,7 +10,15 @@ export interface LoopPorts {
   /** @throws AppError `invalid_config` when the model is not known, or its key is missing. */
   readonly models: (agent: Agent, modelId: string) => Model;
   /** US dollars, or null when the model's price is not known. */
-  readonly price: (modelId: string, usage: Usage) => number | null;
+  readonly price: (agent: Agent, modelId: string, usage: Usage) => number | null;
+  /** The most that a call can cost, in US dollars; null where the price is not known. */
+  readonly worstCase: (
+    agent: Agent,
+    modelId: string,
+    inputTokens: number,
+    outputTokens: number,
+  ) => number | null;
+  readonly facts: (agent: Agent, modelId: string) => ModelFacts;
   readonly sandbox: (sessionId: string) => Promise<Sandbox>;
   /** Shows a delta to whoever watches. Must not throw, and never waits: readers do not slow a run down. */
   readonly emit: (delta: Delta) => void;

@@ -1,8 +1,13 @@
 import type { Agent } from "../agents/agent.ts";
 import { newId } from "../lib/ids.ts";
+import { noUsage } from "../log/content.ts";
+import { isAtRest } from "../log/state.ts";
 import { callModel } from "./call-model.ts";
+import { compact } from "./compact.ts";
+import { askHooks } from "./hooks.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
-import { nextStep } from "./next-step.ts";
+import { type Knowledge, nextStep } from "./next-step.ts";
+import { openContext } from "./open-context.ts";
 import { runTools } from "./run-tools.ts";
 import { currentRun, type SessionWriter } from "./session-writer.ts";
 
@@ -10,7 +15,7 @@ import { currentRun, type SessionWriter } from "./session-writer.ts";
  * The loop: fold, decide, act, append, until there is nothing left to do. The only one; it does not know whether anybody
  * watches, whether the run is new or was left behind by a node that died, or which protocol asked for it.
  *
- * Resolves when the session is idle, or when the control says so (then a run may be unfinished, to be resumed by whoever
+ * Resolves when the session is idle or waits for a person, or when the control says so (then a run may be unfinished, to be resumed by whoever
  * holds the lease next). Rejects when the log cannot be written.
  */
 export async function runLoop(
@@ -19,23 +24,52 @@ export async function runLoop(
   ports: LoopPorts,
   control: LoopControl,
 ): Promise<void> {
+  const known: Knowledge = {
+    get now() {
+      return ports.clock.now();
+    },
+    facts: (modelId) => ports.facts(agent, modelId),
+    worstCase: (modelId, input, output) => ports.worstCase(agent, modelId, input, output),
+  };
   while (!control.draining() && !control.abandoned.aborted) {
-    const step = nextStep(writer.state, agent, ports.clock.now());
+    const step = nextStep(writer.state, agent, known);
     switch (step.type) {
       case "wait":
         await writer.durable();
         // What arrived while the last entries were being written has been folded in by now.
-        if (writer.state.unanswered === null) return;
+        if (isAtRest(writer.state)) return;
         break;
       case "startRun":
         writer.append({ type: "runStarted", runId: newId("run"), model: step.model });
         break;
+      case "openContext":
+        await openContext(step.cause, writer, agent, ports);
+        break;
+      case "askHooks":
+        await askHooks(step, writer, agent, ports, control);
+        break;
+      case "compact":
+        await compact(step.plan, writer, agent, ports, control);
+        break;
       case "callModel":
         await callModel(step, writer, agent, ports, control);
+        break;
+      case "switchModel": {
+        const { id: runId, model: from } = currentRun(writer);
+        writer.append({ type: "modelSwitched", runId, from, to: step.to, why: step.why });
+        break;
+      }
+      case "settleAnswer":
+        settleAnswer(writer);
         break;
       case "runTools":
         await runTools(step.plans, writer, agent, ports, control);
         break;
+      case "interrupt": {
+        const { id: runId } = currentRun(writer);
+        writer.append({ type: "interrupted", runId, interruptId: newId("int"), request: step.request });
+        break;
+      }
       case "stop":
         writer.append({ type: "runFinished", runId: currentRun(writer).id, reason: step.reason });
         break;
@@ -44,4 +78,23 @@ export async function runLoop(
         break;
     }
   }
+}
+
+/** What was complete of an answer when it broke off; what it cost is not known. */
+function settleAnswer(writer: SessionWriter): void {
+  const { id: runId, part } = currentRun(writer);
+  if (part === null) return;
+  const { model, blocks, sidecar } = part;
+  writer.append({
+    type: "assistantMessage",
+    runId,
+    model,
+    blocks,
+    stopReason: "toolCalls",
+    usage: noUsage,
+    costUsd: null,
+    brokeOff: true,
+    timing: { firstTokenMs: null, totalMs: 0 },
+    ...(sidecar === undefined ? {} : { sidecar }),
+  });
 }

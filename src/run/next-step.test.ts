@@ -29,22 +29,37 @@ const pay = defineTool({
   reconcile: async () => ({ type: "notStarted" }),
 });
 
+const unlimited = {
+  costUsd: null,
+  sessionCostUsd: null,
+  dailyCostUsd: null,
+  runs: null,
+  sessionsPerMinute: null,
+};
+
 function agentWith(tools: readonly Tool[] = [pay], limits: Partial<Agent["limits"]> = {}): Agent {
   return {
     name: "tester",
     description: "",
     systemPrompt: "",
-    model: { id: "scripted" },
+    model: { id: "scripted", fallback: [], cacheLifetime: "5m" },
+    hooks: [],
+    context: { compactAt: null, maxTools: 64, maxToolTokens: 20_000 },
+    delivery: "steer",
     tools: new Map(tools.map((tool) => [tool.name, tool])),
     policy: ({ name }) => (name === "forbidden" ? { type: "deny", reason: "not here" } : { type: "allow" }),
-    limits: { turns: 3, durationMs: 60_000, parallelCalls: 10, ...limits },
+    limits: { ...unlimited, turns: 3, durationMs: 60_000, parallelCalls: 10, ...limits },
     sandbox: { isolation: "none", limits: { memoryBytes: 0, processes: 0, fileSizeBytes: 0, cpus: 1 } },
     workspaceTemplate: null,
   };
 }
 
 function decide(facts: readonly NewEntry[], agent = agentWith(), now = 10_000) {
-  return nextStep(fold(entries(...facts)), agent, now);
+  return nextStep(fold(entries(...facts)), agent, {
+    now,
+    facts: () => ({ contextWindow: null, maxOutput: null, images: true }),
+    worstCase: () => 0,
+  });
 }
 
 const asked = [created(), userSays("hi")];

@@ -1,4 +1,5 @@
 import type { UserBlock } from "../log/content.ts";
+import type { Delivery, InterruptAnswer } from "../log/entry.ts";
 
 /**
  * The port to everything about a session that is not its log: the inbox into which anybody may write, and the leases that
@@ -42,6 +43,17 @@ export type Command =
       readonly blocks: readonly UserBlock[];
       /** Use this model for the run instead of the agent's. */
       readonly model?: string;
+      /** What becomes of it when a run goes on. */
+      readonly delivery?: Delivery;
+      /** Who sent it, where the sender said so. */
+      readonly actor?: string;
+    }
+  /** A person's answer to an interrupt. */
+  | {
+      readonly type: "answer";
+      readonly interruptId: string;
+      readonly answer: InterruptAnswer;
+      readonly actor?: string;
     }
   | { readonly type: "stop"; readonly reason?: string };
 

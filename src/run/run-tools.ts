@@ -5,7 +5,7 @@ import type { OpenCall } from "../log/state.ts";
 import { type Executed, execute, reconcile } from "../tools/execute.ts";
 import type { ToolContext } from "../tools/tool.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
-import type { CallPlan } from "./next-step.ts";
+import type { CallPlan } from "./plan-call.ts";
 import { currentRun, type SessionWriter } from "./session-writer.ts";
 
 /**

@@ -2,7 +2,7 @@ import type { AgentRegistry } from "../agents/registry.ts";
 import { errorMessage, isAppError } from "../lib/errors.ts";
 import { createLru } from "../lib/lru.ts";
 import type { SessionLog } from "../log/session-log.ts";
-import type { Draft } from "../log/state.ts";
+import { type Draft, isAtRest } from "../log/state.ts";
 import type { Delta } from "./events.ts";
 import { createInbox } from "./inbox.ts";
 import { runLoop } from "./loop.ts";
@@ -133,7 +133,13 @@ export function createWorker(options: WorkerOptions): Worker {
     };
     const { run } = writer.state;
     if (run !== null) {
-      writer.append({ type: "runResumed", runId: run.id, nodeId: options.nodeId, epoch: lease.epoch });
+      writer.append({
+        type: "runResumed",
+        runId: run.id,
+        nodeId: options.nodeId,
+        epoch: lease.epoch,
+        ...(run.calling ? { lostCall: true } : {}),
+      });
     }
     await takeInbox();
     const emit = (delta: Delta) => options.emit(sessionId, delta, writer.state.headSeq);
@@ -148,7 +154,7 @@ export function createWorker(options: WorkerOptions): Worker {
       do {
         await runLoop(writer, agent, sessionPorts, control);
         await pokes;
-      } while (!abandoned.aborted && !closing.signal.aborted && writer.state.unanswered !== null);
+      } while (!abandoned.aborted && !closing.signal.aborted && !isAtRest(writer.state));
     } catch (error) {
       // Nothing of it may go on beside whoever takes the session up next.
       entry.abandon.abort(lettingGo("a step failed", error));

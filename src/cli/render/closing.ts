@@ -49,6 +49,10 @@ export function ending({ reason, error }: RunResult, style: ClosingFacts["style"
       return `${style(["bold", "yellow"], "⊘ ended at the limit of time")} (limits.duration in harness.json)\n`;
     case "maxTokens":
       return `${style(["bold", "yellow"], "⊘ the answer reached the model's limit of output tokens")}\n`;
+    case "budget":
+      return `${style(["bold", "yellow"], "⊘ ended at its budget")}\n`;
+    case "hook":
+      return `${style(["bold", "yellow"], "⊘ ended by a hook")}\n`;
     case "refused":
       return `${style(["bold", "red"], "✗ the model refused to answer")}\n`;
     case "failed": {

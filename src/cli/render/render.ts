@@ -1,9 +1,9 @@
 import type { Entry, ModelFailed, UserMessage } from "../../log/entry.ts";
+import { retryDelay } from "../../run/after-failure.ts";
 import type { RunEvent } from "../../run/events.ts";
-import { retryDelayMs } from "../../run/next-step.ts";
 import { answerView } from "./answer.ts";
 import { callsView } from "./calls.ts";
-import { count, duration } from "./figures.ts";
+import { count, duration, plural } from "./figures.ts";
 import type { ViewOptions } from "./options.ts";
 import { oneLine, plain } from "./plain.ts";
 
@@ -94,6 +94,29 @@ export function createRunView(options: ViewOptions): RunView {
       case "stopRequested":
         activity = "stopping";
         return line("yellow", `⊘ stopping${entry.reason === undefined ? "" : ` (${oneLine(entry.reason)})`}`);
+      case "modelSwitched":
+        failures = 0;
+        return line("yellow", `⇢ going on with ${oneLine(entry.to)} instead of ${oneLine(entry.from)}`);
+      case "resultsCleared":
+        return line("grey", `⌁ ${plural(entry.results.length, "old result")} cleared to make room`);
+      case "compacted":
+        return line("grey", `⌁ older messages were summarised to make room`);
+      case "compactionFailed":
+        return line("grey", `⌁ making room failed: ${oneLine(entry.reason)}`);
+      case "hookDecided":
+        return entry.blocks
+          ? line("yellow", `⊘ hook ${oneLine(entry.hook)}: ${oneLine(entry.reason ?? entry.decision)}`)
+          : "";
+      case "interrupted":
+        activity = "waiting for a person";
+        return line("yellow", `⏸ ${oneLine(entry.request.message)}`);
+      case "interruptResolved":
+        activity = null;
+        return line("yellow", `▸ answered: ${entry.answer.action}`);
+      case "contextOpened":
+      case "contextAdded":
+      case "answerPart":
+        return "";
       case "runFinished":
       case "runFailed":
         activity = null;
@@ -102,7 +125,7 @@ export function createRunView(options: ViewOptions): RunView {
     }
   }
 
-  function line(colour: "yellow" | "red", text: string): string {
+  function line(colour: "grey" | "yellow" | "red", text: string): string {
     return `${answer.close()}${style(colour, text)}\n`;
   }
 
@@ -117,10 +140,10 @@ export function createRunView(options: ViewOptions): RunView {
   function failed({ failure, model }: ModelFailed): string {
     const status = failure.status === undefined ? "" : ` (HTTP ${failure.status})`;
     const what = `${oneLine(model)}: ${failureWords[failure.kind]}${status}`;
-    const delayMs = retryDelayMs(failures, failure);
-    if (delayMs === null) return line("red", `✗ ${what}`);
+    const delay = retryDelay(failures, failure);
+    if (delay === null) return line("red", `✗ ${what}`);
     activity = "waiting before the next try";
-    return line("yellow", `↻ ${what}, trying again in ${duration(delayMs)} at the latest`);
+    return line("yellow", `↻ ${what}, trying again in ${duration(delay.atMostMs)} at the latest`);
   }
 
   return {

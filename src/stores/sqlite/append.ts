@@ -1,7 +1,7 @@
 import { AppError } from "../../lib/errors.ts";
 import type { Entry } from "../../log/entry.ts";
 import type { Fence, SessionStatus } from "../../log/session-log.ts";
-import { type SessionPatch, sessionPatch } from "../../log/session-patch.ts";
+import { inboxIdOf, type SessionPatch, sessionPatch } from "../../log/session-patch.ts";
 import { Undo } from "./commits.ts";
 import { insertEntry } from "./entries.ts";
 import { isConstraint } from "./errors.ts";
@@ -41,9 +41,8 @@ export function appendEntries(
   try {
     for (const entry of entries) {
       insertEntry(database, key, entry);
-      if (entry.type === "userMessage" || entry.type === "stopRequested") {
-        moveInboxItem(database, key, entry.inboxId, entry.seq);
-      }
+      const inboxId = inboxIdOf(entry);
+      if (inboxId !== undefined) moveInboxItem(database, key, inboxId, entry.seq);
     }
   } catch (error) {
     if (!isConstraint(error)) throw error;

@@ -76,11 +76,11 @@ export function moveInboxItem(database: Database, session: number, id: string, s
 export function refreshStatus(database: Database, session: number, at: number, ofLog?: SessionStatus): void {
   database.run(
     `UPDATE session SET
-       status = CASE WHEN of_log = 'running' THEN 'running' WHEN waiting OR ?3 = 'queued' THEN 'queued' ELSE 'idle' END,
-       work_since = CASE WHEN of_log = 'running' OR waiting OR ?3 = 'queued' THEN coalesce(work_since, ?2) END,
+       status = CASE WHEN of_log = 'running' THEN 'running' WHEN arrived OR ?3 = 'queued' THEN 'queued' WHEN of_log = 'waiting' THEN 'waiting' ELSE 'idle' END,
+       work_since = CASE WHEN of_log = 'running' OR arrived OR ?3 = 'queued' THEN coalesce(work_since, ?2) END,
        updated_at = max(updated_at, ?2)
      FROM (SELECT coalesce(?3, status) AS of_log,
-             EXISTS (SELECT 1 FROM inbox WHERE session = ?1 AND moved_seq IS NULL) AS waiting
+             EXISTS (SELECT 1 FROM inbox WHERE session = ?1 AND moved_seq IS NULL) AS arrived
            FROM session WHERE key = ?1) AS fresh
      WHERE session.key = ?1`,
     session,
