@@ -1,6 +1,7 @@
 import { addAbortListener } from "node:events";
 import type { Entry } from "../../log/entry.ts";
 import type { Database } from "./database.ts";
+import { erasures } from "./erase.ts";
 
 /**
  * Tells who waits in this process that a session changed: at once for commits of this process, by polling for those of
@@ -9,6 +10,8 @@ import type { Database } from "./database.ts";
 export interface Changes extends Disposable {
   /** To be called after a commit that appended entries, in the order of the commits. */
   appended(sessionId: string, entries: readonly Entry[]): void;
+  /** To be called after a commit that erased a session. */
+  erased(sessionId: string): void;
   /** To be called after a commit that gave a session work. */
   woke(sessionId: string): void;
   watch(sessionId: string, signal: AbortSignal): Watch;
@@ -48,7 +51,7 @@ export function createChanges(database: Database): Changes {
     try {
       const news = readNews(database, seen);
       seen = news.seen;
-      for (const id of news.appended) appended(id);
+      for (const id of news.erased ? [...watchers.keys()] : news.appended) appended(id);
       for (const id of news.woken) woke(id);
     } catch {
       // A lock held for too long, for example. What was not seen now is seen by the next poll.
@@ -70,6 +73,8 @@ export function createChanges(database: Database): Changes {
 
   return {
     appended,
+    // Whoever follows it looks, and finds that it is gone.
+    erased: (sessionId) => appended(sessionId),
     woke,
     onWake(listener) {
       // Its own identity, so that one function can listen twice.
@@ -112,10 +117,13 @@ interface Seen {
   readonly dataVersion: number;
   readonly entryKey: number;
   readonly inboxKey: number;
+  readonly erasures: number;
 }
 
 interface News {
   readonly seen: Seen;
+  /** Something was erased: any session may be gone, and keys of entries may have been given a second time. */
+  readonly erased: boolean;
   readonly appended: readonly string[];
   readonly woken: readonly string[];
 }
@@ -126,10 +134,13 @@ function readNews(database: Database, seen: Seen | undefined): News {
   const entryKey = maxKey(database, "SELECT max(key) AS key FROM entry");
   const inboxKey = maxKey(database, "SELECT max(key) AS key FROM inbox");
   const dataVersion = database.get<{ data_version: number }>("PRAGMA data_version")?.data_version ?? 0;
-  const now = { dataVersion, entryKey, inboxKey };
-  if (seen === undefined || seen.dataVersion === dataVersion) return { seen: now, appended: [], woken: [] };
+  const now = { dataVersion, entryKey, inboxKey, erasures: erasures(database) };
+  if (seen === undefined || seen.dataVersion === dataVersion) {
+    return { seen: now, erased: false, appended: [], woken: [] };
+  }
   return {
     seen: now,
+    erased: seen.erasures !== now.erasures,
     appended: database
       .all<{ id: string }>(
         "SELECT DISTINCT session.id FROM entry JOIN session ON session.key = entry.session WHERE entry.key > ?",

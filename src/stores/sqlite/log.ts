@@ -4,6 +4,7 @@ import type { SessionLog } from "../../log/session-log.ts";
 import { appendEntries, checkChain } from "./append.ts";
 import type { Database } from "./database.ts";
 import { readSegments, type Segment } from "./entries.ts";
+import { eraseSession } from "./erase.ts";
 import type { Parts } from "./parts.ts";
 import { sessionRecord } from "./rows.ts";
 import { createSession, forkSession, history, listSessions, positionOf, sessionRow } from "./sessions.ts";
@@ -12,7 +13,7 @@ import { createSession, forkSession, history, listSessions, positionOf, sessionR
 const PAGE = 1_000;
 
 export function createSessionLog(parts: Parts): SessionLog {
-  const { database, commits, changes } = parts;
+  const { database, commits, changes, nodes } = parts;
   return {
     create: (request) => commits.run(() => createSession(parts, request)),
 
@@ -39,6 +40,12 @@ export function createSessionLog(parts: Parts): SessionLog {
     follow: (sessionId, after, signal) => follow(parts, sessionId, after, signal),
 
     fork: (sessionId, at, newSessionId) => commits.run(() => forkSession(parts, sessionId, at, newSessionId)),
+
+    async erase(sessionId) {
+      await nodes.buryDead();
+      await commits.run(() => eraseSession(parts, sessionId));
+      changes.erased(sessionId);
+    },
   };
 }
 
@@ -51,13 +58,17 @@ async function readPath(
   sessionId: string,
   head: string | undefined,
 ): Promise<readonly Entry[]> {
-  const segments = database.read(() => {
-    const whole = history(database, sessionId);
-    return head === undefined ? whole : cut(whole, positionOf(database, whole, sessionId, head));
+  const upTo = database.read(() => {
+    if (head === undefined) return Number.MAX_SAFE_INTEGER;
+    return positionOf(database, history(database, sessionId), sessionId, head);
   });
   const entries: Entry[] = [];
   for (;;) {
-    const page = database.read(() => readSegments(database, segments, entries.at(-1)?.seq ?? 0, PAGE));
+    // Where the entries are is looked up for each page: what a fork shares changes hands when its origin is erased.
+    const page = database.read(() => {
+      const segments = cut(history(database, sessionId), upTo);
+      return readSegments(database, segments, entries.at(-1)?.seq ?? 0, PAGE);
+    });
     for (const entry of page) entries.push(entry);
     if (page.length < PAGE) return entries;
     await yieldToOthers();
@@ -71,8 +82,8 @@ async function* follow(
   signal: AbortSignal,
 ): AsyncGenerator<Entry, void> {
   const ended = () => signal.aborted || closed.aborted;
-  const segments = database.read(() => history(database, sessionId));
-  const readFrom = (cursor: number) => database.read(() => readSegments(database, segments, cursor, PAGE));
+  const readFrom = (cursor: number) =>
+    database.read(() => readSegments(database, history(database, sessionId), cursor, PAGE));
   let cursor = after;
   // Watching begins before the first read, so that nothing falls between the two.
   using watch = changes.watch(sessionId, signal);

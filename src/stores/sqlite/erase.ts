@@ -1,0 +1,87 @@
+import { AppError } from "../../lib/errors.ts";
+import type { Database } from "./database.ts";
+import type { Parts } from "./parts.ts";
+import type { SessionRow } from "./rows.ts";
+import { knownSession } from "./sessions.ts";
+
+/** Inside a transaction. What hangs on the session's row (entries, inbox, large bodies) goes with it. */
+export function eraseSession(parts: Parts, sessionId: string): void {
+  const { database } = parts;
+  const session = knownSession(database, sessionId);
+  requireRest(parts, session);
+  leaveHistoryToForks(database, session);
+  database.run("DELETE FROM session WHERE key = ?", session.key);
+  countErasure(database);
+}
+
+/** @throws AppError `conflict` */
+function requireRest({ database, nodes, clock }: Parts, { id, status, owner }: SessionRow): void {
+  const hint = "Stop it first (`holdfast sessions stop`, or POST .../stop), then delete it.";
+  if (status !== "idle") throw new AppError("conflict", `The session "${id}" has work to do.`, { hint });
+  if (owner === null || owner === nodes.nodeId) return;
+  const holder = database.get<{ expires_at: number }>("SELECT expires_at FROM node WHERE id = ?", owner);
+  if (holder === undefined || holder.expires_at <= clock.now()) return;
+  throw new AppError("conflict", `Another process is just ending its work on the session "${id}".`, {
+    hint: "Try again in a moment.",
+  });
+}
+
+interface Fork {
+  readonly key: number;
+  readonly forked_seq: number;
+}
+
+/**
+ * The fork that shares most of the history gets it as its own; the others are forks of that one from then on. Positions in
+ * the history do not change, so readers that are under way find each entry where they look for it next.
+ */
+function leaveHistoryToForks(
+  database: Database,
+  { key, forked_key, forked_entry, forked_seq }: SessionRow,
+): void {
+  const heir = database.get<Fork>(
+    "SELECT key, forked_seq FROM session WHERE forked_key = ? ORDER BY forked_seq DESC, key LIMIT 1",
+    key,
+  );
+  if (heir === undefined) return;
+  database.run(
+    `INSERT INTO blob (session, hash, body)
+       SELECT ?2, hash, body FROM blob WHERE session = ?1
+         AND hash IN (SELECT blob FROM entry WHERE session = ?1 AND seq <= ?3 AND blob IS NOT NULL)
+       ON CONFLICT DO NOTHING`,
+    key,
+    heir.key,
+    heir.forked_seq,
+  );
+  // That a call has one result is checked when it is written; the fork may have finished the same call on its branch.
+  database.run(
+    "UPDATE entry SET session = ?2, finished_call = NULL WHERE session = ?1 AND seq <= ?3",
+    key,
+    heir.key,
+    heir.forked_seq,
+  );
+  database.run("UPDATE session SET forked_key = ?2 WHERE forked_key = ?1 AND key <> ?2", key, heir.key);
+  const hasHistoryOfItsParent = heir.forked_seq > (forked_seq ?? 0);
+  if (hasHistoryOfItsParent) {
+    database.run(
+      "UPDATE session SET forked_key = ?2, forked_entry = ?3, forked_seq = ?4 WHERE key = ?1",
+      heir.key,
+      forked_key,
+      forked_entry,
+      forked_seq,
+    );
+  } else {
+    // It branched off in what the erased session shared itself.
+    database.run("UPDATE session SET forked_key = ?2 WHERE key = ?1", heir.key, forked_key);
+  }
+}
+
+/** How many erasures there were: how other processes notice one (see `changes.ts`). Kept where SQLite has room for a number. */
+function countErasure(database: Database): void {
+  database.exec(`PRAGMA user_version = ${(erasures(database) + 1) % 2 ** 31}`);
+}
+
+/** Grows with every erasure, of whatever process. */
+export function erasures(database: Database): number {
+  return database.get<{ user_version: number }>("PRAGMA user_version")?.user_version ?? 0;
+}
