@@ -12,7 +12,7 @@ function serverThatLeaves(...answers: readonly string[]): typeof fetch {
   };
 }
 
-const options = { url: "http://server.test", retryMs: 1, patienceMs: 60 };
+const options = { url: "http://server.test", retryMs: 1, patienceMs: 1_500 };
 
 async function follow(fetch: typeof globalThis.fetch): Promise<{ events: RunEvent[]; error: unknown }> {
   const events: RunEvent[] = [];

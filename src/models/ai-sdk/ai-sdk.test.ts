@@ -574,11 +574,11 @@ describe("abort and time limits", () => {
 
   test("a slow reader is not a slow provider", async () => {
     await using server = await serveProvider({ fixture: "anthropic/text.sse" });
-    const model = modelAt(server, anthropic, { limits: { firstTokenMs: 500, betweenTokensMs: 40 } });
+    const model = modelAt(server, anthropic, { limits: { firstTokenMs: 10_000, betweenTokensMs: 1_000 } });
     const events: ModelEvent[] = [];
     for await (const event of model.stream(request(), never)) {
       events.push(event);
-      await new Promise((resolve) => setTimeout(resolve, 80));
+      if (events.length === 1) await new Promise((resolve) => setTimeout(resolve, 1_300));
     }
     finished(events);
   });

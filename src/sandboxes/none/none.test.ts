@@ -45,7 +45,7 @@ test("what a command left in the background ends with its sandbox", async () => 
   const pids = output.trim().split("\n").map(Number);
   expect(pids.map(isAlive)).toEqual([true, true]);
   await sandbox.destroy();
-  await vi.waitUntil(() => !pids.some(isAlive));
+  await vi.waitUntil(() => !pids.some(isAlive), { timeout: 10_000 });
 });
 
 /** A zombie does not count: in a container there may be nobody who collects it. */
