@@ -1,61 +1,17 @@
 import { z } from "zod";
 import type { Entry } from "../log/entry.ts";
-import type { RunEvent } from "../run/events.ts";
+import type { Delta } from "../run/events.ts";
+import {
+  assistantBlockSchema,
+  sidecarSchema,
+  transcriptMessageSchema,
+  usageSchema,
+  userBlockSchema,
+} from "./content-schemas.ts";
 
 /** What the log and the stream hold, as schemas: for the OpenAPI document, and for readers that check what they get. */
 
 const optionalText = z.exactOptional(z.string());
-const count = z.int().min(0);
-
-export const textBlockSchema = z
-  .strictObject({ type: z.literal("text"), text: z.string() })
-  .meta({ id: "TextBlock" });
-
-export const imageBlockSchema = z
-  .strictObject({
-    type: z.literal("image"),
-    mediaType: z
-      .string()
-      .regex(/^image\/[\w.+-]+$/)
-      .meta({ description: 'For example "image/png".' }),
-    data: z.base64().meta({ description: "Base64, without a `data:` prefix." }),
-  })
-  .meta({ id: "ImageBlock" });
-
-const reasoningBlock = z
-  .strictObject({ type: z.literal("reasoning"), text: z.string() })
-  .meta({ id: "ReasoningBlock" });
-
-const toolCallBlock = z
-  .strictObject({
-    type: z.literal("toolCall"),
-    callId: z.string(),
-    name: z.string(),
-    input: z.unknown(),
-    malformed: optionalText,
-    repaired: optionalText,
-  })
-  .meta({ id: "ToolCallBlock" });
-
-export const userBlockSchema = z.discriminatedUnion("type", [textBlockSchema, imageBlockSchema]);
-const assistantBlock = z.discriminatedUnion("type", [textBlockSchema, reasoningBlock, toolCallBlock]);
-
-export const usageSchema = z
-  .strictObject({
-    input: count,
-    cacheRead: count,
-    cacheWrite: count,
-    cacheWrite1h: count
-      .optional()
-      .meta({ description: "The part of `cacheWrite` that is kept for an hour." }),
-    output: count,
-    reasoning: count,
-  })
-  .meta({
-    id: "Usage",
-    description:
-      "Tokens. The parts do not overlap, except that `reasoning` is contained in `output`: the prompt is `input + cacheRead + cacheWrite`.",
-  });
 
 const header = {
   id: z.string(),
@@ -70,25 +26,71 @@ const run = { runId: z.string() };
 const error = z.strictObject({ code: z.string(), message: z.string(), hint: optionalText });
 const fork = z.strictObject({ sessionId: z.string(), entryId: z.string() });
 
+const failureKind = z.enum([
+  "rateLimited",
+  "overloaded",
+  "network",
+  "timeout",
+  "contextOverflow",
+  "refused",
+  "badRequest",
+  "authentication",
+  "quota",
+  "unknown",
+]);
+
 const modelFailure = z.strictObject({
-  kind: z.enum([
-    "rateLimited",
-    "overloaded",
-    "network",
-    "timeout",
-    "contextOverflow",
-    "refused",
-    "badRequest",
-    "authentication",
-    "quota",
-    "unknown",
-  ]),
+  kind: failureKind,
   message: z.string(),
   status: z.exactOptional(z.int()),
   retryAfterMs: z.exactOptional(z.number()),
 });
 
-const runEnd = z.enum(["endTurn", "stopped", "turnLimit", "timeLimit", "maxTokens", "refused"]);
+const runEnd = z.enum([
+  "endTurn",
+  "stopped",
+  "turnLimit",
+  "timeLimit",
+  "maxTokens",
+  "refused",
+  "budget",
+  "hook",
+]);
+
+export const deliverySchema = z.enum(["steer", "followUp", "interrupt"]);
+
+const prefixBreak = z.enum(["start", "promptChanged", "toolsChanged", "modelChanged", "compacted"]);
+const purpose = z.exactOptional(z.literal("summary")).meta({ description: "The request of a compaction." });
+const cost = z.number().nullable().meta({ description: "US dollars; null when the price is not known." });
+
+const reservation = z.strictObject({
+  usd: z.number(),
+  budgets: z.array(
+    z.strictObject({
+      scope: z.enum(["agent", "tenant"]),
+      key: z.string(),
+      day: z.string(),
+      limitUsd: z.number(),
+    }),
+  ),
+});
+
+const interruptRequest = z.strictObject({
+  kind: z.literal("budget"),
+  message: z.string(),
+  budget: z.strictObject({
+    scope: z.enum(["run", "session", "agent", "tenant"]),
+    key: z.string(),
+    limitUsd: z.number(),
+    spentUsd: z.number(),
+    neededUsd: z.number(),
+  }),
+});
+
+const interruptAnswer = z.discriminatedUnion("action", [
+  z.strictObject({ action: z.literal("raise"), limitUsd: z.number() }),
+  z.strictObject({ action: z.literal("end") }),
+]);
 
 const entries = [
   z.strictObject({
@@ -103,10 +105,52 @@ const entries = [
     blocks: z.array(userBlockSchema),
     inboxId: z.string(),
     model: optionalText,
+    delivery: z.exactOptional(deliverySchema),
+    actor: optionalText,
   }),
   z.strictObject({ ...header, ...run, type: z.literal("runStarted"), model: z.string() }),
-  z.strictObject({ ...header, ...run, type: z.literal("runResumed"), nodeId: z.string(), epoch: z.int() }),
-  z.strictObject({ ...header, ...run, type: z.literal("modelCalled"), model: z.string(), attempt: z.int() }),
+  z.strictObject({
+    ...header,
+    ...run,
+    type: z.literal("runResumed"),
+    nodeId: z.string(),
+    epoch: z.int(),
+    lostCall: z.exactOptional(z.literal(true)),
+  }),
+  z.strictObject({
+    ...header,
+    type: z.literal("contextOpened"),
+    cause: prefixBreak,
+    promptHash: z.string(),
+    toolsHash: z.string(),
+    tools: z.array(z.string()),
+    deferred: z.array(z.string()),
+    sections: z.array(
+      z.strictObject({
+        name: z.enum(["project", "memory", "environment"]),
+        source: z.string(),
+        text: z.string(),
+      }),
+    ),
+  }),
+  z.strictObject({ ...header, type: z.literal("contextAdded"), source: z.string(), text: z.string() }),
+  z.strictObject({
+    ...header,
+    ...run,
+    type: z.literal("modelCalled"),
+    model: z.string(),
+    attempt: z.int(),
+    purpose,
+    prefix: z.exactOptional(
+      z.strictObject({
+        hash: z.string(),
+        tokens: z.number(),
+        reusable: z.number(),
+        broke: z.exactOptional(prefixBreak),
+      }),
+    ),
+    reservation: z.exactOptional(reservation),
+  }),
   z.strictObject({
     ...header,
     ...run,
@@ -115,18 +159,36 @@ const entries = [
     attempt: z.int(),
     failure: modelFailure,
     durationMs: z.number(),
+    purpose,
+  }),
+  z.strictObject({
+    ...header,
+    ...run,
+    type: z.literal("modelSwitched"),
+    from: z.string(),
+    to: z.string(),
+    why: failureKind,
+  }),
+  z.strictObject({
+    ...header,
+    ...run,
+    type: z.literal("answerPart"),
+    model: z.string(),
+    blocks: z.array(assistantBlockSchema),
+    sidecar: z.exactOptional(sidecarSchema),
   }),
   z.strictObject({
     ...header,
     ...run,
     type: z.literal("assistantMessage"),
     model: z.string(),
-    blocks: z.array(assistantBlock),
+    blocks: z.array(assistantBlockSchema),
     stopReason: z.enum(["endTurn", "toolCalls", "maxTokens", "refused", "other"]),
     usage: usageSchema,
-    costUsd: z.number().nullable(),
+    costUsd: cost,
+    brokeOff: z.exactOptional(z.literal(true)),
     timing: z.strictObject({ firstTokenMs: z.number().nullable(), totalMs: z.number() }),
-    sidecar: z.exactOptional(z.strictObject({ provider: z.string(), data: z.unknown() })),
+    sidecar: z.exactOptional(sidecarSchema),
   }),
   z.strictObject({
     ...header,
@@ -149,7 +211,81 @@ const entries = [
     details: z.exactOptional(z.record(z.string(), z.unknown())),
     durationMs: z.number(),
   }),
-  z.strictObject({ ...header, type: z.literal("stopRequested"), inboxId: z.string(), reason: optionalText }),
+  z.strictObject({
+    ...header,
+    ...run,
+    type: z.literal("hookDecided"),
+    hook: z.string(),
+    point: z.enum([
+      "sessionStart",
+      "input",
+      "beforeModel",
+      "beforeTool",
+      "afterTool",
+      "beforeCompact",
+      "runEnd",
+    ]),
+    subject: z.string(),
+    decision: z.enum(["allow", "change", "veto", "end", "failed", "timedOut"]),
+    blocks: z.boolean(),
+    reason: optionalText,
+    input: z.exactOptional(z.unknown()),
+    context: optionalText,
+    durationMs: z.number(),
+  }),
+  z.strictObject({
+    ...header,
+    ...run,
+    type: z.literal("resultsCleared"),
+    results: z.array(z.strictObject({ callId: z.string(), file: z.string().nullable() })),
+    tokensBefore: z.number(),
+    tokensAfter: z.number(),
+  }),
+  z.strictObject({
+    ...header,
+    ...run,
+    type: z.literal("compacted"),
+    tier: z.enum(["summary", "emergency"]),
+    messages: z.array(transcriptMessageSchema),
+    carried: z.record(z.string(), z.unknown()).meta({
+      description: "What the server needs to go on without reading further back. Not part of the interface.",
+    }),
+    tokensBefore: z.number(),
+    tokensAfter: z.number(),
+    usage: usageSchema,
+    costUsd: cost,
+  }),
+  z.strictObject({
+    ...header,
+    ...run,
+    type: z.literal("compactionFailed"),
+    tier: z.enum(["results", "summary", "emergency"]),
+    reason: z.string(),
+    tokens: z.number(),
+    usage: usageSchema,
+    costUsd: cost,
+  }),
+  z.strictObject({
+    ...header,
+    ...run,
+    type: z.literal("interrupted"),
+    interruptId: z.string(),
+    request: interruptRequest,
+  }),
+  z.strictObject({
+    ...header,
+    type: z.literal("interruptResolved"),
+    interruptId: z.string(),
+    inboxId: z.string(),
+    answer: interruptAnswer,
+    actor: optionalText,
+  }),
+  z.strictObject({
+    ...header,
+    type: z.literal("stopRequested"),
+    inboxId: optionalText,
+    reason: optionalText,
+  }),
   z.strictObject({ ...header, ...run, type: z.literal("runFinished"), reason: runEnd }),
   z.strictObject({ ...header, ...run, type: z.literal("runFailed"), error }),
 ] as const;
@@ -194,8 +330,6 @@ const deltas = [
 ] as const;
 
 const entryEvent = z.strictObject({ type: z.literal("entry"), entry: entrySchema });
-const runEventSchema = z.discriminatedUnion("type", [entryEvent, ...deltas]);
-
 /** One `data:` line of an event stream. */
 export const wireEventSchema = z
   .discriminatedUnion("type", [
@@ -213,5 +347,8 @@ export const wireEventSchema = z
 // The schemas and the types of the core are the same thing said twice; these lines fail to compile when they part.
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
-true satisfies Same<DeepReadonly<z.infer<typeof entrySchema>>, DeepReadonly<Entry>>;
-true satisfies Same<DeepReadonly<z.infer<typeof runEventSchema>>, DeepReadonly<RunEvent>>;
+type Published<T> = T extends { readonly carried: unknown }
+  ? Omit<T, "carried"> & { readonly carried: Readonly<Record<string, unknown>> }
+  : T;
+true satisfies Same<DeepReadonly<z.infer<typeof entrySchema>>, DeepReadonly<Published<Entry>>>;
+true satisfies Same<DeepReadonly<z.infer<(typeof deltas)[number]>>, DeepReadonly<Delta>>;

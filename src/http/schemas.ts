@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { SessionRecord } from "../log/session-log.ts";
-import { entrySchema, usageSchema, userBlockSchema } from "./entry-schemas.ts";
+import { usageSchema, userBlockSchema } from "./content-schemas.ts";
+import { entrySchema } from "./entry-schemas.ts";
 
 /**
  * Every request and answer of the API. The one source: requests are checked with these, the client's types are inferred
@@ -90,7 +91,7 @@ export const createSessionSchema = z
   })
   .meta({ id: "CreateSession" });
 
-const sessionStatusSchema = z.enum(["idle", "queued", "running"]);
+const sessionStatusSchema = z.enum(["idle", "queued", "running", "waiting"]);
 
 export const sessionSchema = z
   .strictObject({
