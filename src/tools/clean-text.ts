@@ -76,6 +76,15 @@ export function liveText(): (bytes: Uint8Array) => string {
   return (bytes) => stripper.strip(decoder.decode(bytes, { stream: true }));
 }
 
+/**
+ * A text that is there already, such as the answer of a tool: without terminal sequences and NUL characters, and with every
+ * half of a character that has lost its other half replaced, which providers refuse. Usually the same string.
+ */
+export function cleanText(text: string): string {
+  const clean = SUSPICIOUS.test(text) ? controlStripper({ keepReturns: true }).strip(text) : text;
+  return clean.toWellFormed();
+}
+
 // ---- lines ----
 
 interface Piece {
@@ -225,6 +234,9 @@ function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
 
 /** Everything that is neither text nor tab nor newline. */
 const CONTROL = /[\0-\x08\x0b-\x1f\x7f-\x9f]/;
+
+/** What begins a terminal sequence, and NUL. Form feeds and the like, which files have, are no reason to look closer. */
+const SUSPICIOUS = /[\0\x1b\x80-\x9f]/;
 
 /** The usual sequences, complete. A fast first pass; what it does not know is left to the state machine. */
 const SEQUENCES = /\x1b+\[[ -?]*[@-~]|\x1b+\][^\x07\x1b\x9c\n]*(?:\x07|\x1b\\)/g;

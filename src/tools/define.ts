@@ -9,11 +9,12 @@ import type { Tool, ToolDefinition } from "./tool.ts";
  * @throws Error when the schema cannot be written as JSON Schema (dates, functions, transforms without input form).
  */
 export function defineTool<Schema extends z.ZodType>(definition: ToolDefinition<Schema>): Tool {
-  const { input: schema, run, reconcile } = definition;
+  const { input: schema, output, run, reconcile } = definition;
   return {
     name: definition.name,
     description: definition.description,
-    inputSchema: jsonSchemaOf(schema),
+    inputSchema: jsonSchemaOf(schema, "input"),
+    ...(output === undefined ? {} : outputOf(output)),
     effect: definition.effect ?? "once",
     ...(definition.timeoutMs === undefined ? {} : { timeoutMs: definition.timeoutMs }),
     parse(input) {
@@ -33,7 +34,18 @@ export function defineTool<Schema extends z.ZodType>(definition: ToolDefinition<
   };
 }
 
-function jsonSchemaOf(schema: z.ZodType): JsonSchema {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input" });
+function outputOf(schema: z.ZodType): Required<Pick<Tool, "outputSchema" | "checkOutput">> {
+  return {
+    outputSchema: jsonSchemaOf(schema, "output"),
+    // The schema itself says more than its JSON form can.
+    checkOutput(structured) {
+      const checked = schema.safeParse(structured);
+      return checked.success ? undefined : z.prettifyError(checked.error);
+    },
+  };
+}
+
+function jsonSchemaOf(schema: z.ZodType, io: "input" | "output"): JsonSchema {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io });
   return rest as JsonSchema;
 }

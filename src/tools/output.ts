@@ -47,12 +47,12 @@ export const OUTPUT_DIRECTORY = ".holdfast/outputs";
 
 export function outputCollector(
   sandbox: Pick<Sandbox, "writeFile">,
-  callId: string,
+  path: string,
   limits: OutputLimits = outputLimits,
 ): OutputCollector {
   const cleaners = { stdout: textCleaner(), stderr: textCleaner() };
   const excerpt = createExcerpt(limits);
-  const file = createOverflowFile(sandbox, outputPath(callId), limits);
+  const file = createOverflowFile(sandbox, path, limits);
 
   const add = async (text: string) => {
     if (text === "") return;
@@ -74,25 +74,37 @@ export function outputCollector(
   };
 }
 
-/** The same for a text that is there already, for example the answer of an MCP tool. */
+/**
+ * The same for a text that is there already, for example the answer of an MCP tool. The sandbox is started only where a file
+ * is needed; one that cannot be started costs the file, not the excerpt.
+ */
 export async function limitText(
   text: string,
   sandbox: () => Promise<Pick<Sandbox, "writeFile">>,
-  callId: string,
+  path: string,
   limits: OutputLimits = outputLimits,
 ): Promise<CollectedOutput> {
   const bytes = Buffer.byteLength(text);
   if (bytes <= limits.inline) return { text, bytes, file: null };
-  const collector = outputCollector(await sandbox(), callId, limits);
+  const files: Pick<Sandbox, "writeFile"> = {
+    writeFile: async (...args) => (await sandbox()).writeFile(...args),
+  };
+  const collector = outputCollector(files, path, limits);
   await collector.push({ stream: "stdout", bytes: Buffer.from(text) });
   return collector.finish();
 }
 
-/** Providers choose call ids, so they are not taken as file names unless they are harmless ones. */
-export function outputPath(callId: string): string {
+/**
+ * Where the output of a call is kept; `part` tells the files of one call apart: "call_1.txt", "call_1-2.txt", "call_1.json".
+ * Providers choose call ids, so they are not taken as file names unless they are harmless ones.
+ */
+export function outputPath(
+  callId: string,
+  { part = 1, extension = "txt" }: { readonly part?: number; readonly extension?: "txt" | "json" } = {},
+): string {
   const isSafe = /^[A-Za-z0-9_-]{1,80}$/.test(callId);
   const name = isSafe ? callId : createHash("sha256").update(callId).digest("hex").slice(0, 32);
-  return `${OUTPUT_DIRECTORY}/${name}.txt`;
+  return `${OUTPUT_DIRECTORY}/${name}${part === 1 ? "" : `-${part}`}.${extension}`;
 }
 
 // ---- beginning and end ----
@@ -102,7 +114,12 @@ interface Ends {
   readonly tail: string;
   readonly omittedBytes: number;
   readonly bytes: number;
+  /** Lines are so long that tools which go by lines show little of them. */
+  readonly hasLongLines: boolean;
 }
+
+/** In bytes, on average: about what `read` and `grep` show of a line. */
+const LONG_LINE = 1_000;
 
 /** Keeps a text while it is short, and its two ends when it has grown long. */
 function createExcerpt(limits: OutputLimits) {
@@ -110,10 +127,12 @@ function createExcerpt(limits: OutputLimits) {
   let head = "";
   let tail = "";
   let bytes = 0;
+  let newlines = 0;
 
   return {
     add(text: string): void {
       bytes += Buffer.byteLength(text);
+      newlines += countNewlines(text);
       if (whole !== undefined) {
         whole += text;
         if (bytes <= limits.inline) return;
@@ -132,10 +151,17 @@ function createExcerpt(limits: OutputLimits) {
         head,
         tail: end,
         bytes,
+        hasLongLines: bytes / (newlines + 1) > LONG_LINE,
         omittedBytes: bytes - Buffer.byteLength(head) - Buffer.byteLength(end),
       };
     },
   };
+}
+
+function countNewlines(text: string): number {
+  let count = 0;
+  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) count += 1;
+  return count;
 }
 
 /** At most `limit` bytes of the beginning, to the end of a line where that does not lose much. */
@@ -173,7 +199,9 @@ function joinExcerpt(ends: Ends, kept: KeptFile): string {
 function describeFile(ends: Ends, kept: KeptFile): string {
   const whole = `the whole output (${formatBytes(ends.bytes)})`;
   if (kept.path === null) return `${whole} could not be kept: ${kept.problem}`;
-  const advice = "read it in ranges, or search it with grep";
+  const advice = ends.hasLongLines
+    ? "its lines are very long, so take parts of it with a command (grep -o, cut -c, jq)"
+    : "search it with grep (give it this path), or read it in ranges";
   return kept.isComplete
     ? `${whole} is in ${kept.path}: ${advice}`
     : `the first ${formatBytes(kept.bytes)} of ${formatBytes(ends.bytes)} are in ${kept.path}: ${advice}`;

@@ -11,6 +11,8 @@ export interface Tool {
   /** For the model: what it does, when to use it, when not, and why. */
   readonly description: string;
   readonly inputSchema: JsonSchema;
+  /** What `structured` of a result holds, for programs that read it. A result that does not fit is an error. */
+  readonly outputSchema?: JsonSchema;
   /** What becomes of a call that was under way when its node died. */
   readonly effect: Effect;
   /** Default 2 minutes. The tool's signal is aborted then. */
@@ -18,6 +20,12 @@ export interface Tool {
 
   /** Checks the model's arguments. Never throws. */
   parse(input: unknown): ParsedInput;
+
+  /**
+   * Checks a structured result: what does not fit, field by field, or undefined. Absent: it is checked with `outputSchema`.
+   * Never throws.
+   */
+  checkOutput?(structured: unknown): string | undefined;
 
   /**
    * Does it. An expected failure is a result with `isError`; whatever is thrown is told to the model as an error, too.
@@ -43,9 +51,12 @@ export type Reconciled =
   /** `why` completes the sentence "it had been started when the runtime was interrupted, and ...". */
   | { readonly type: "lost"; readonly why: string };
 
+/** Docs and limits: docs/tools.md. */
 export interface ToolResult {
-  /** What the model sees; a string is one text block. */
-  readonly content: string | readonly ResultBlock[];
+  /** What the model sees; a string is one text block. Absent or empty: it sees `structured`, as JSON. */
+  readonly content?: string | readonly ResultBlock[];
+  /** The result as plain JSON, for programs that read the log. */
+  readonly structured?: unknown;
   readonly isError?: boolean;
   /** The time limit ended it. */
   readonly timedOut?: boolean;
@@ -80,6 +91,8 @@ export interface ToolDefinition<Schema extends z.ZodType> {
   readonly name: string;
   readonly description: string;
   readonly input: Schema;
+  /** Of `structured` in its results. */
+  readonly output?: z.ZodType;
   /** Default "once". */
   readonly effect?: Effect;
   readonly timeoutMs?: number;

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { pngImage } from "../../../test/sample-images.ts";
 import { AppError } from "../../lib/errors.ts";
 import { noneDriver } from "../../sandboxes/none/none.ts";
 import { processDriver } from "../../sandboxes/process/process.ts";
@@ -260,16 +261,14 @@ describe.each(drivers.map((driver) => ({ kind: driver.kind, driver })))(
       });
 
       test("returns images as images, and describes other binary files", async () => {
-        const png = Buffer.from(
-          "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
-          "base64",
-        );
+        const png = pngImage(2, 1);
         await put("dot.png", png);
-        const result = await run("read", { path: "dot.png" });
-        expect(result.content).toContainEqual({
-          type: "image",
-          mediaType: "image/png",
-          data: png.toString("base64"),
+        expect(await run("read", { path: "dot.png" })).toEqual({
+          content: [
+            { type: "text", text: `dot.png (image/png, 2x1, ${png.length} bytes):` },
+            { type: "image", mediaType: "image/png", data: png.toString("base64") },
+          ],
+          details: { path: "dot.png", size: png.length, mediaType: "image/png", width: 2, height: 1 },
         });
         await put("data.bin", Buffer.from([1, 0, 2]));
         expect((await run("read", { path: "data.bin" })).content).toBe(
@@ -277,13 +276,26 @@ describe.each(drivers.map((driver) => ({ kind: driver.kind, driver })))(
         );
       });
 
-      test("refuses an image that is too large", async () => {
-        const png = Buffer.alloc(5_300_000);
-        png.write("\x89PNG\r\n\x1a\n", "latin1");
-        await put("large.png", png);
+      test("scales a large image down, and says so", async () => {
+        await put("wide.png", pngImage(3136, 8));
+        const { content } = await run("read", { path: "wide.png" });
+        expect(content).toMatchObject([
+          { text: expect.stringMatching(/^wide\.png \(image\/png, 3136x8, .*; shown at 1568x4\):$/) },
+          { type: "image", mediaType: "image/png" },
+        ]);
+      });
+
+      test("refuses an image that is damaged, and one that is too large a file", async () => {
+        const png = pngImage(2, 1);
+        await put("half.png", png.subarray(0, -6));
+        expect(await run("read", { path: "half.png" })).toMatchObject({
+          isError: true,
+          content: "The image half.png cannot be shown: it is damaged: its end is missing.",
+        });
+        await put("large.png", Buffer.concat([png, Buffer.alloc(34_000_000)]));
         expect(await run("read", { path: "large.png" })).toMatchObject({
           isError: true,
-          content: expect.stringContaining("5.3 MB"),
+          content: expect.stringContaining("34 MB"),
         });
       });
 

@@ -3,6 +3,8 @@ import { z } from "zod";
 import type { Sandbox } from "../../sandboxes/sandbox.ts";
 import { formatBytes } from "../clean-text.ts";
 import { defineTool } from "../define.ts";
+import { imageTypeOf } from "../image-header.ts";
+import { prepareImage } from "../images.ts";
 import type { ToolResult } from "../tool.ts";
 import { failure, missing, plural, shown } from "./workspace.ts";
 
@@ -10,13 +12,14 @@ const DEFAULT_LINES = 2000;
 const MAX_LINE_CHARACTERS = 2000;
 /** Of text in one result. */
 const MAX_CHARACTERS = 60_000;
-const MAX_IMAGE_BYTES = 5 * 1_048_576;
+/** Of an image as it is in the workspace; what is shown of it is smaller (`images.ts`). */
+const MAX_IMAGE_BYTES = 32 * 1_048_576;
 const CHUNK_BYTES = 262_144;
 
 export const readTool = defineTool({
   name: "read",
   description: [
-    "Reads a file of the workspace. Text comes with line numbers (number, tab, line; they are not part of the file), images (PNG, JPEG, GIF, WebP) as images.",
+    "Reads a file of the workspace. Text comes with line numbers (number, tab, line; they are not part of the file), images (PNG, JPEG, GIF, WebP) as images, scaled down where they are large.",
     "Use it before you edit a file, and to look at results, logs and pictures that commands have left.",
     `It returns up to ${DEFAULT_LINES} lines; go on with \`offset\`. Lines over ${MAX_LINE_CHARACTERS} characters are cut.`,
     "Not for directories (`list`), not to find something in many files (`grep`), not for other binary files (`shell` with a fitting program).",
@@ -50,46 +53,44 @@ export const readTool = defineTool({
     const kind = sniff(start.bytes);
     if (kind === "binary")
       return { content: `${name} is a binary file of ${formatBytes(start.size)}, not text.` };
-    if (kind !== "text") return readImage(sandbox, path, kind);
+    if (kind === "image") return readImage(sandbox, path, context.signal);
     return readLines(sandbox, path, { name, offset, limit });
   },
 });
 
 // ---- what kind of file ----
 
-type Kind = "text" | "binary" | `image/${string}`;
-
-const signatures: readonly (readonly [kind: Kind, offset: number, bytes: string])[] = [
-  ["image/png", 0, "\x89PNG\r\n\x1a\n"],
-  ["image/jpeg", 0, "\xff\xd8\xff"],
-  ["image/gif", 0, "GIF8"],
-  ["image/webp", 8, "WEBP"],
-];
+type Kind = "text" | "binary" | "image";
 
 function sniff(bytes: Uint8Array): Kind {
-  const start = Buffer.from(bytes.subarray(0, 8192));
-  for (const [kind, offset, signature] of signatures) {
-    if (start.toString("latin1", offset, offset + signature.length) === signature) return kind;
-  }
-  return start.includes(0) ? "binary" : "text";
+  if (imageTypeOf(bytes) !== undefined) return "image";
+  return bytes.subarray(0, 8192).includes(0) ? "binary" : "text";
 }
 
-async function readImage(sandbox: Sandbox, path: string, mediaType: string): Promise<ToolResult> {
+async function readImage(sandbox: Sandbox, path: string, signal: AbortSignal): Promise<ToolResult> {
   const name = shown(sandbox, path);
-  // One byte more than allowed is enough to know.
-  const file = await sandbox.readFile(path, { offset: 0, length: MAX_IMAGE_BYTES + 1 });
+  const file = await sandbox.readFile(path, { offset: 0, length: MAX_IMAGE_BYTES });
   if (file === undefined) return missing(sandbox, path);
   if (file.size > MAX_IMAGE_BYTES) {
     return failure(
       `${name} is an image of ${formatBytes(file.size)}; at most ${formatBytes(MAX_IMAGE_BYTES)} can be shown. Make it smaller first.`,
     );
   }
+  const data = Buffer.from(file.bytes).toString("base64");
+  const image = await prepareImage({ type: "image", mediaType: "image/*", data }, signal);
+  if (!image.ok) return failure(`The image ${name} cannot be shown: it ${image.problem}.`);
+  const { block, width, height, original } = image;
+  const { mediaType, ...size } = original ?? { mediaType: block.mediaType, width, height };
+  const note = original === undefined ? "" : `; shown at ${width}x${height}`;
   return {
     content: [
-      { type: "text", text: `${name} (${mediaType}, ${formatBytes(file.size)}):` },
-      { type: "image", mediaType, data: Buffer.from(file.bytes).toString("base64") },
+      {
+        type: "text",
+        text: `${name} (${mediaType}, ${size.width}x${size.height}, ${formatBytes(file.size)}${note}):`,
+      },
+      block,
     ],
-    details: { path: name, size: file.size, mediaType },
+    details: { path: name, size: file.size, mediaType, ...size },
   };
 }
 

@@ -3,7 +3,7 @@ import { errorMessage, isAppError } from "../../lib/errors.ts";
 import type { ExecResult, Execution, OutputChunk, Sandbox } from "../../sandboxes/sandbox.ts";
 import { formatBytes, liveText } from "../clean-text.ts";
 import { defineTool } from "../define.ts";
-import { type CollectedOutput, outputCollector } from "../output.ts";
+import { type CollectedOutput, outputCollector, outputPath } from "../output.ts";
 import type { ToolContext, ToolResult } from "../tool.ts";
 
 const DEFAULT_SECONDS = 120;
@@ -104,7 +104,7 @@ async function collect(
   sandbox: Sandbox,
   context: ToolContext,
 ): Promise<CollectedOutput> {
-  const collector = outputCollector(sandbox, context.callId);
+  const collector = outputCollector(sandbox, outputPath(context.callId));
   const live = { stdout: liveText(), stderr: liveText() };
   let received = 0;
   for await (const { stream, bytes } of untilItDies(execution.output)) {
