@@ -1,11 +1,8 @@
-import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
-import { errorMessage, systemErrorCode } from "../lib/errors.ts";
-import { isFile } from "../lib/files.ts";
 import { isRecord } from "../lib/json.ts";
 import { parseDuration } from "../lib/units.ts";
 import type { Tool } from "../tools/tool.ts";
 import { effects, type FunctionToolReference } from "./harness.ts";
+import { loadModule } from "./load-module.ts";
 
 export type LoadedTool =
   | { readonly ok: true; readonly tool: Tool }
@@ -22,35 +19,10 @@ export async function loadFunctionTool(
   reference: FunctionToolReference,
   folder: string,
 ): Promise<LoadedTool> {
-  const file = resolve(folder, reference.module);
-  if (!(await isFile(file))) {
-    const message = `there is no file "${reference.module}"`;
-    return { ok: false, field: "module", message, hint: `Looked for ${file}.` };
-  }
-  let exports: Readonly<Record<string, unknown>>;
-  try {
-    exports = await import(pathToFileURL(file).href);
-  } catch (error) {
-    return { ok: false, field: "module", ...whyNotLoaded(error, reference.module) };
-  }
-  const chosen = chooseExport(exports, reference);
+  const loaded = await loadModule(reference.module, folder);
+  if (!loaded.ok) return { ...loaded, field: "module" };
+  const chosen = chooseExport(loaded.exports, reference);
   return chosen.ok ? adjustTool(chosen.tool, reference) : chosen;
-}
-
-function whyNotLoaded(error: unknown, module: string): { message: string; hint?: string } {
-  const why = errorMessage(error);
-  const message = `"${module}" cannot be loaded: ${why}`;
-  if (systemErrorCode(error) === "ERR_MODULE_NOT_FOUND") {
-    return { message, hint: "If it is a package that is missing: `npm install`." };
-  }
-  // What Node says of an ES module that the nearest package.json declares to be CommonJS, as `npm init` does.
-  if (/^(?:Unexpected token 'export'|Cannot use import statement)/.test(why)) {
-    return {
-      message,
-      hint: 'Write "type": "module" into the nearest package.json, or rename the file to .mts.',
-    };
-  }
-  return { message };
 }
 
 function chooseExport(

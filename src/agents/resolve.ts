@@ -7,6 +7,7 @@ import { knownProviders } from "../models/ai-sdk/providers.ts";
 import { matchesPattern } from "../permissions/rules.ts";
 import type { Tool } from "../tools/tool.ts";
 import type { Harness } from "./harness.ts";
+import { loadHook } from "./load-hook.ts";
 import { loadFunctionTool } from "./load-tool.ts";
 import type { Problem } from "./problem.ts";
 import type { HarnessFile, References } from "./read.ts";
@@ -33,17 +34,18 @@ export async function resolveReferences(
   const report: Report = (path, message, hint) => problems.push(source.problemAt(path, message, hint));
   const folder = resolve(dirname(source.file));
   const { references } = source;
-  const [systemPrompt, workspace, script, tools] = await Promise.all([
+  const [systemPrompt, workspace, script, tools, hooks] = await Promise.all([
     resolvePrompt(references.systemPrompt ?? "", folder, report),
     resolveWorkspace(references.workspace, folder, report),
     resolveScript(references.script, folder, report),
     resolveTools(references.tools, { folder, builtinTools }, report),
+    resolveHooks(source.harness?.hooks ?? [], folder, report),
   ]);
   if (source.harness?.model !== undefined) checkProvider(source.harness.model, report);
   if (source.harness !== undefined && tools.complete) {
     checkRules(source.harness.permissions, [...tools.byName.keys()], report);
   }
-  return { systemPrompt, workspace, script, tools: tools.byName, hooks: [], problems };
+  return { systemPrompt, workspace, script, tools: tools.byName, hooks, problems };
 }
 
 type Report = (path: readonly (string | number)[], message: string, hint?: string) => void;
@@ -119,6 +121,29 @@ async function resolveTools(
     byName.set(tool.name, tool);
   }
   return { byName, complete };
+}
+
+async function resolveHooks(
+  references: Harness["hooks"],
+  folder: string,
+  report: Report,
+): Promise<readonly Hook[]> {
+  const loaded = await Promise.all(references.map((reference) => loadHook(reference, folder)));
+  const owners = new Map<string, number>();
+  return loaded.flatMap((result, index) => {
+    if (!result.ok) {
+      report(["hooks", index, result.field], result.message, result.hint);
+      return [];
+    }
+    const { name, point } = result.hook;
+    const owner = owners.get(`${point} ${name}`);
+    if (owner !== undefined) {
+      const hint = 'Give one of them another "name": decisions are told apart by it.';
+      report(["hooks", index], `hooks[${owner}] is called "${name}" and asked at ${point}, too`, hint);
+    }
+    owners.set(`${point} ${name}`, index);
+    return [result.hook];
+  });
 }
 
 /** A provider that is not known is only reachable at an address of its own. */

@@ -47,8 +47,8 @@ export function advance(state: Draft, entry: Entry): void {
       if (entry.forkedFrom !== undefined) leaveRunBehind(state);
       return;
     case "userMessage": {
-      const { blocks, delivery = "steer", model } = entry;
-      defer(state, { blocks, delivery, ...(model === undefined ? {} : { model }), stopped: false });
+      const { inboxId, blocks, delivery = "steer", model } = entry;
+      defer(state, { inboxId, blocks, delivery, ...(model === undefined ? {} : { model }), stopped: false });
       return;
     }
     case "runStarted":
@@ -166,6 +166,7 @@ function leaveRunBehind(state: Draft): void {
   for (const { blocks } of state.deferred) state.messages.push({ role: "user", blocks });
   state.openCalls = [];
   state.deferred = [];
+  state.inputs = [];
   state.run = null;
   state.unanswered = null;
 }
@@ -202,8 +203,9 @@ function mustWait({ delivery, stopped }: DeferredMessage, state: Draft): boolean
   return delivery === "followUp" && !stopped && (state.run !== null || state.unanswered !== null);
 }
 
-function show({ blocks, delivery, model, stopped }: DeferredMessage, state: Draft): void {
+function show({ inboxId, blocks, delivery, model, stopped }: DeferredMessage, state: Draft): void {
   state.messages.push({ role: "user", blocks });
+  if (inboxId !== undefined) state.inputs.push({ inboxId, blocks });
   if (stopped || delivery === "note") return;
   if (state.run === null || state.run.stopRequested) {
     state.unanswered = { model: model ?? state.unanswered?.model, stopRequested: false };
@@ -230,6 +232,7 @@ function applyModelCalled(state: Draft, { attempt, purpose }: ModelCalled): void
   }
   takeDeferred(state);
   state.compactedSince = false;
+  state.inputs = [];
   updateRun(state, (run) => ({
     ...run,
     turns: attempt === 1 ? run.turns + 1 : run.turns,
@@ -259,6 +262,8 @@ function applyAnswer(state: Draft, entry: AssistantMessage): void {
   for (const { callId } of state.openCalls) state.callIds.add(callId);
   spend(state, entry);
   measure(state, entry.usage);
+  // What was asked before the answer has been heeded; its calls are asked about from now on.
+  state.hooks.clear();
   updateRun(state, (run) => ({
     ...run,
     answered: state.openCalls.length === 0 ? entry.stopReason : null,
@@ -302,6 +307,7 @@ function openCall(block: ToolCallBlock): OpenCall {
     name: block.name,
     input: block.input,
     malformed: block.malformed,
+    amended: null,
     started: null,
     result: null,
   };
@@ -328,7 +334,6 @@ function closeCalls(state: Draft): void {
   if (results.length < state.openCalls.length) return;
   // Results come in any order; the transcript has them in the order of the calls.
   if (results.length > 0) state.messages.push({ role: "tool", results });
-  for (const { callId } of results) forgetHooks(state, callId);
   state.openCalls = [];
   takeDeferred(state);
 }
@@ -337,10 +342,13 @@ function applyHook(state: Draft, entry: HookDecided): void {
   if (entry.point === "sessionStart") state.sessionHooks.add(entry.hook);
   else state.hooks.set(hookKey(entry), entry);
   if (entry.decision === "change" && entry.point === "beforeTool") {
-    replaceCall(state, entry.subject, (call) => ({ ...call, input: entry.input, malformed: undefined }));
+    replaceCall(state, entry.subject, (call) => ({ ...call, amended: { input: entry.input } }));
   }
   if (entry.decision === "end" || (entry.blocks && ENDING.has(entry.point))) {
     updateRun(state, (run) => ({ ...run, ending: "hook" }));
+  }
+  if (entry.blocks && entry.point === "input") {
+    withhold(state, entry.subject, noteText(`hook ${entry.hook}`, "A message was withheld here."));
   }
   if (entry.context !== undefined) addNote(state, `hook ${entry.hook}`, entry.context);
   // A run that may not end goes on with the reason for it.
@@ -351,13 +359,17 @@ function applyHook(state: Draft, entry: HookDecided): void {
   }
 }
 
+/** A message that a hook does not let pass is not shown to any model, in this run or later. */
+function withhold(state: Draft, inboxId: string, text: string): void {
+  const input = state.inputs.find((each) => each.inboxId === inboxId);
+  const index = state.messages.findLastIndex(
+    (message) => message.role === "user" && message.blocks === input?.blocks,
+  );
+  if (index >= 0) state.messages[index] = { role: "user", blocks: [{ type: "text", text }] };
+}
+
 /** Points at which "no" is the end of the run: there is nothing else to go on with. */
 const ENDING: ReadonlySet<HookDecided["point"]> = new Set(["sessionStart", "input", "beforeModel"]);
-
-function forgetHooks(state: Draft, subject: string): void {
-  if (state.hooks.size === 0) return;
-  for (const [key, decided] of state.hooks) if (decided.subject === subject) state.hooks.delete(key);
-}
 
 function applyResultsCleared(state: Draft, { results, tokensBefore, tokensAfter }: ResultsCleared): void {
   const files = new Map(results.map(({ callId, file }) => [callId, file]));
@@ -388,6 +400,7 @@ function applyCompacted(state: Draft, entry: Compacted): void {
   state.hooks = new Map(hooks.map((decided) => [hookKey(decided), decided]));
   state.sessionHooks = new Set(sessionHooks);
   state.deferred = [...carried.deferred];
+  state.inputs = [...carried.inputs];
   state.messages = [...messages];
   state.openCalls = [];
   // Folding may begin here, so nothing from before may show: the context is opened anew.

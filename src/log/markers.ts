@@ -12,4 +12,5 @@ export function neutraliseMarkers(text: string): string {
 }
 
 /** "<holdfast-" and "</holdfast-", or with a colon. */
-const MARKER = /[<\uff1c](?=[\s\p{Cf}/]*h\p{Cf}*o\p{Cf}*l\p{Cf}*d\p{Cf}*f\p{Cf}*a\p{Cf}*s\p{Cf}*t[\s\p{Cf}]*[-:])/giu;
+const MARKER =
+  /[<\uff1c](?=[\s\p{Cf}/]*h\p{Cf}*o\p{Cf}*l\p{Cf}*d\p{Cf}*f\p{Cf}*a\p{Cf}*s\p{Cf}*t[\s\p{Cf}]*[-:])/giu;

@@ -52,6 +52,8 @@ export interface SessionState {
   readonly compactionFailedAt: number | null;
   /** The session's budget, where a person has raised it. */
   readonly raisedUsd: number | null;
+  /** Messages that have joined the transcript since the last request. */
+  readonly inputs: readonly Input[];
   /** What hooks have said in this run, by `hookKey`. */
   readonly hooks: ReadonlyMap<string, HookDecided>;
   /** The hooks of `sessionStart` have been asked. */
@@ -70,6 +72,7 @@ export type CarriedState = Pick<
   | "costUsd"
   | "unpricedCalls"
   | "raisedUsd"
+  | "inputs"
 > & { readonly hooks: readonly HookDecided[]; readonly sessionHooks: readonly string[] };
 
 export interface Measured {
@@ -113,12 +116,19 @@ export interface RunState {
 export type CompactionTier = CompactionFailed["tier"];
 
 export interface DeferredMessage {
+  /** Absent for a note. */
+  readonly inboxId?: string;
   readonly blocks: readonly UserBlock[];
   /** `note`: of the runtime, to which no answer is expected. */
   readonly delivery: Delivery | "note";
   readonly model?: string;
   /** A stop came after it: it stays in the transcript, and nothing is done about it. */
   readonly stopped: boolean;
+}
+
+export interface Input {
+  readonly inboxId: string;
+  readonly blocks: readonly UserBlock[];
 }
 
 export interface Unanswered {
@@ -131,6 +141,8 @@ export interface OpenCall {
   readonly name: string;
   readonly input: unknown;
   readonly malformed: string | undefined;
+  /** The arguments that a hook wants instead. */
+  readonly amended: { readonly input: unknown } | null;
   /** Set once it is on disk that it may have begun. */
   readonly started: {
     readonly operationId: string;
@@ -159,7 +171,8 @@ export function isWaiting(run: RunState): boolean {
 
 /** What a compaction has to carry over: see `Compacted`. */
 export function carriedState(state: SessionState): CarriedState {
-  const { agent, run, deferred, unanswered, lastRun, usage, costUsd, unpricedCalls, raisedUsd } = state;
+  const { agent, run, deferred, unanswered, lastRun, inputs } = state;
+  const { usage, costUsd, unpricedCalls, raisedUsd } = state;
   const hooks = [...state.hooks.values()];
   const sessionHooks = [...state.sessionHooks];
   return {
@@ -168,6 +181,7 @@ export function carriedState(state: SessionState): CarriedState {
     deferred,
     unanswered,
     lastRun,
+    inputs,
     usage,
     costUsd,
     unpricedCalls,
@@ -206,6 +220,7 @@ export function emptyState(): Draft {
     compactedSince: false,
     compactionFailedAt: null,
     raisedUsd: null,
+    inputs: [],
     hooks: new Map(),
     sessionHooks: new Set(),
   };
@@ -231,6 +246,7 @@ export interface Draft extends SessionState {
   compactedSince: boolean;
   compactionFailedAt: number | null;
   raisedUsd: number | null;
+  inputs: Input[];
   hooks: Map<string, HookDecided>;
   sessionHooks: Set<string>;
 }

@@ -4,7 +4,7 @@ import { noUsage } from "../log/content.ts";
 import { isAtRest } from "../log/state.ts";
 import { callModel } from "./call-model.ts";
 import { compact } from "./compact.ts";
-import { askHooks } from "./hooks.ts";
+import { aboutMoment, askHooks } from "./hooks.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import { type Knowledge, nextStep } from "./next-step.ts";
 import { openContext } from "./open-context.ts";
@@ -46,7 +46,7 @@ export async function runLoop(
         await openContext(step.cause, writer, agent, ports);
         break;
       case "askHooks":
-        await askHooks(step, writer, agent, ports, control);
+        await askHooks(step, aboutMoment(step, writer.state), writer, agent, ports, control);
         break;
       case "compact":
         await compact(step.plan, writer, agent, ports, control);

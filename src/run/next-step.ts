@@ -13,7 +13,7 @@ import { isWaiting, type RunState, type SessionState } from "../log/state.ts";
 import type { ModelFacts } from "../models/model.ts";
 import { afterFailure, explainFailure, type RetryDelay } from "./after-failure.ts";
 import { budgetOf } from "./budget.ts";
-import { hookDue } from "./hooks.ts";
+import { hasUnasked, hookDue, turnSubject, vetoOf } from "./hooks.ts";
 import { type CallPlan, isCrashLooping, planCall } from "./plan-call.ts";
 
 /** What to do next. The loop performs it, appends what came of it, and asks again. */
@@ -65,8 +65,9 @@ export function nextStep(state: SessionState, agent: Agent, known: Knowledge): S
   if (run.ending !== null) return { type: "stop", reason: run.ending };
   if (isWaiting(run)) return { type: "wait" };
   if (isCrashLooping(run)) return { type: "fail", error: crashLoop(run) };
-  if (run.answered !== null)
-    return askOr(state, agent, run.id, "runEnd", { type: "stop", reason: endOf(run.answered) });
+  if (run.answered !== null) {
+    return askFirst("runEnd", state, run, agent) ?? { type: "stop", reason: endOf(run.answered) };
+  }
   return run.failures.length > 0 ? recover(state, run, agent, known) : nextTurn(state, run, agent, known);
 }
 
@@ -85,10 +86,8 @@ function recover(state: SessionState, run: RunState, agent: Agent, known: Knowle
     case "retry":
       return request(state, run, agent, known, after.delay);
     case "compact": {
-      const plan = compactionDue(state, agent, known.facts(run.model), { isOverflow: true });
-      return plan === null
-        ? { type: "fail", error: explainFailure(run, last) }
-        : askOr(state, agent, compactionSubject(run), "beforeCompact", { type: "compact", plan });
+      const step = compactFirst(state, run, agent, known.facts(run.model), { isOverflow: true });
+      return step ?? { type: "fail", error: explainFailure(run, last) };
     }
     case "switch":
       return { type: "switchModel", to: after.to, why: after.why };
@@ -109,24 +108,29 @@ function request(
   if (hook !== null) return { type: "askHooks", ...hook };
   const cause = contextDue(state, agent);
   if (cause !== null) return { type: "openContext", cause };
-  const facts = known.facts(run.model);
-  const plan = compactionDue(state, agent, facts, { isOverflow: false });
-  if (plan !== null) {
-    return askOr(state, agent, compactionSubject(run), "beforeCompact", { type: "compact", plan });
-  }
+  const compaction = compactFirst(state, run, agent, known.facts(run.model), { isOverflow: false });
+  if (compaction !== null) return compaction;
   const exceeded = budgetOf(state, agent, run, known).exceeded;
   if (exceeded !== null) return { type: "interrupt", request: exceeded };
   return { type: "callModel", attempt: run.attempts + 1, delay };
 }
 
-/** Asks the hooks of a point first, where there are any that have not been asked. */
-function askOr(state: SessionState, agent: Agent, subject: string, point: HookPoint, step: Step): Step {
-  return hookDue(state, agent, { point, subject }) === null ? step : { type: "askHooks", point, subject };
+/** A compaction that is due and that no hook has forbidden. */
+function compactFirst(
+  state: SessionState,
+  run: RunState,
+  agent: Agent,
+  facts: ModelFacts,
+  options: { readonly isOverflow: boolean },
+): Step | null {
+  const plan = compactionDue(state, agent, facts, options);
+  if (plan === null || vetoOf({ point: "beforeCompact", subject: turnSubject(run) }, state)) return null;
+  return askFirst("beforeCompact", state, run, agent) ?? { type: "compact", plan };
 }
 
-/** The same for the tiers of one compaction, another one for the next. */
-function compactionSubject({ id, turns }: RunState): string {
-  return `${id} ${turns}`;
+function askFirst(point: HookPoint, state: SessionState, run: RunState, agent: Agent): Step | null {
+  const moment = { point, subject: turnSubject(run) };
+  return hasUnasked(moment, state, agent) ? { type: "askHooks", ...moment } : null;
 }
 
 function crashLoop({ resumes }: RunState): RunFailed["error"] {

@@ -2,9 +2,11 @@ import type { Agent } from "../agents/agent.ts";
 import { resolveCall } from "../context/find-tools.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { nearest } from "../lib/json.ts";
+import type { HookDecided } from "../log/entry.ts";
 import { isSteered, type OpenCall, type RunState, type SessionState } from "../log/state.ts";
 import { unknownText } from "../tools/execute.ts";
 import type { ParsedInput, Tool } from "../tools/tool.ts";
+import { vetoOf } from "./hooks.ts";
 
 /** What is to be done about one call that has no result. */
 export type CallPlan =
@@ -35,11 +37,17 @@ export function isCrashLooping({ resumes }: RunState): boolean {
 
 /** @pure */
 export function planCall(called: OpenCall, state: SessionState, agent: Agent, run: RunState): CallPlan {
-  const call = { ...called, ...resolveCall(called) };
+  const { name, input } = resolveCall(called);
+  const call = { ...called, name, input: called.amended === null ? input : called.amended.input };
   const tool = agent.tools.get(call.name);
   if (call.started !== null) return planRecovery(call, call.started, tool, run);
   if (run.stopRequested || isCrashLooping(run)) {
     return { type: "finish", call, outcome: "cancelled", text: "Not started: the run was stopped." };
+  }
+  const veto = vetoOf({ point: "beforeTool", subject: call.callId }, state);
+  if (veto !== undefined) return { type: "finish", call, outcome: "denied", text: vetoText(call.name, veto) };
+  if (run.ending !== null) {
+    return { type: "finish", call, outcome: "cancelled", text: "Not started: a hook has ended the run." };
   }
   if (isSteered(state)) {
     const text = "Not started: the user has sent a message meanwhile. Read it before you go on.";
@@ -61,6 +69,10 @@ export function planCall(called: OpenCall, state: SessionState, agent: Agent, ru
   return decision.type === "deny"
     ? { type: "finish", call, outcome: "denied", text: decision.reason }
     : { type: "run", call, tool, input: parsed.input, attempt: 1 };
+}
+
+function vetoText(name: string, { hook, reason = "it gave no reason" }: HookDecided): string {
+  return `${name} was not started: the hook "${hook}" does not allow it (${reason}). Do not try it again in another way; say what you cannot do.`;
 }
 
 /** Names a few that could be meant instead of all: there may be hundreds. */
