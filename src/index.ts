@@ -23,7 +23,13 @@ export type {
 } from "./log/content.ts";
 export type * from "./log/entry.ts";
 export { fold } from "./log/fold.ts";
-export type { SessionFilter, SessionLog, SessionRecord, SessionStatus } from "./log/session-log.ts";
+export type {
+  SessionFilter,
+  SessionLog,
+  SessionPosition,
+  SessionRecord,
+  SessionStatus,
+} from "./log/session-log.ts";
 export type { SessionState } from "./log/state.ts";
 export type {
   Model,

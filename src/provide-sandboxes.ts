@@ -12,11 +12,16 @@ export interface SandboxProvision {
 
 /** The sandboxes of this process. What the machine can run is found out when the first sandbox is needed, and once. */
 export function provideSandboxes({ dataDir, drivers, notify }: SandboxProvision): SandboxPool {
+  let made: Promise<readonly SandboxDriver[]> | undefined;
+  const all = () => {
+    made ??= drivers === undefined ? sandboxDrivers() : Promise.resolve(drivers);
+    return made;
+  };
   let known: Promise<readonly Candidate[]> | undefined;
   const chosen = new Map<Isolation, Promise<SandboxDriver>>();
 
   async function choose(isolation: Isolation): Promise<SandboxDriver> {
-    known ??= examine(drivers ?? sandboxDrivers());
+    known ??= all().then(examine);
     const candidates = await known;
     const { kind, notice } = selectSandbox(
       isolation,
@@ -28,20 +33,22 @@ export function provideSandboxes({ dataDir, drivers, notify }: SandboxProvision)
     return candidate.driver;
   }
 
-  const pool = createSandboxPool(dataDir, (isolation) => {
+  function chooseOnce(isolation: Isolation): Promise<SandboxDriver> {
     let driver = chosen.get(isolation);
     if (driver === undefined) {
       driver = choose(isolation);
       chosen.set(isolation, driver);
     }
     return driver;
-  });
+  }
+
+  const pool = createSandboxPool(dataDir, chooseOnce, all);
   return {
     ...pool,
     async [Symbol.asyncDispose]() {
       await pool[Symbol.asyncDispose]();
-      const candidates = await known?.catch(() => []);
-      await Promise.all((candidates ?? []).map(({ driver }) => driver[Symbol.asyncDispose]()));
+      await known?.catch(() => []);
+      await Promise.all(((await made) ?? []).map((driver) => driver[Symbol.asyncDispose]()));
     },
   };
 }
@@ -51,10 +58,8 @@ interface Candidate {
   readonly probe: SandboxProbe;
 }
 
-async function examine(
-  drivers: readonly SandboxDriver[] | Promise<readonly SandboxDriver[]>,
-): Promise<readonly Candidate[]> {
-  return Promise.all((await drivers).map(async (driver) => ({ driver, probe: await driver.probe() })));
+async function examine(drivers: readonly SandboxDriver[]): Promise<readonly Candidate[]> {
+  return Promise.all(drivers.map(async (driver) => ({ driver, probe: await driver.probe() })));
 }
 
 /** All that come with Holdfast, the strongest first. Loaded when needed, so that commands without a sandbox start fast. */

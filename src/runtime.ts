@@ -7,6 +7,7 @@ import { type AgentRegistry, createAgentRegistry } from "./agents/registry.ts";
 import { type Config, readConfig } from "./config.ts";
 import { type Clock, systemClock } from "./lib/clock.ts";
 import { AppError, errorMessage, isAppError } from "./lib/errors.ts";
+import type { SessionLog } from "./log/session-log.ts";
 import { createCatalogue } from "./models/catalogue.ts";
 import type { ModelResolver } from "./models/model.ts";
 import { provideModelFacts, provideModels } from "./provide-models.ts";
@@ -17,6 +18,7 @@ import { mergeDeltas } from "./run/merge-deltas.ts";
 import type { Sessions } from "./run/sessions.ts";
 import { createDeltaBus } from "./run/watch.ts";
 import { createWorker } from "./run/worker.ts";
+import type { SandboxPool } from "./sandboxes/pool.ts";
 import type { SandboxDriver } from "./sandboxes/sandbox.ts";
 import { openSession, type Session } from "./session.ts";
 import { openSqliteStore } from "./stores/sqlite/sqlite.ts";
@@ -118,7 +120,13 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
       ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),
     }),
   );
-  if (work !== "none") worker.start();
+  if (work !== "none") {
+    worker.start();
+    const cleaning = removeLeftovers(sandboxes, store).catch((error: unknown) =>
+      notify(`what earlier processes left behind is not removed: ${errorMessage(error)}`),
+    );
+    opened.defer(() => cleaning);
+  }
 
   const disposal = opened.move();
   return {
@@ -158,6 +166,10 @@ async function modelsOf(
   { models }: Config,
 ): Promise<LoopPorts["models"]> {
   return own === undefined ? provideModels(built, models) : (_agent, modelId) => own(modelId);
+}
+
+async function removeLeftovers(sandboxes: SandboxPool, log: SessionLog): Promise<void> {
+  await sandboxes.removeLeftovers(async (sessionId) => (await log.session(sessionId)) !== undefined);
 }
 
 /** @throws AppError `invalid_input` */

@@ -117,6 +117,11 @@ export function createClient(options: TransportOptions): Client {
       return (await response.json()) as { stopped: boolean };
     },
 
+    async delete(sessionId) {
+      // Not sent again by itself: a repetition of one that was done would be told that there is no such session.
+      await transport.send("DELETE", sessionPath(sessionId));
+    },
+
     async exec(sessionId, { idempotencyKey = newId("key"), stdin, ...command }): Promise<Execution> {
       const left = new AbortController();
       const path = `${sessionPath(sessionId)}/exec`;

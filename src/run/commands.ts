@@ -89,6 +89,11 @@ export function createSessions({ log, agents, bus, sandboxes, closed }: CommandP
       return { stopped: true };
     },
 
+    async delete(sessionId) {
+      await existing(sessionId);
+      await sandboxes.erase(sessionId, () => log.erase(sessionId));
+    },
+
     async exec(sessionId, { command, cwd, stdin, timeoutMs = DIRECT_TIMEOUT_MS, idempotencyKey }) {
       const sandbox = await sessions.sandbox(sessionId);
       const operationId =

@@ -47,6 +47,13 @@ export interface Sessions {
    */
   stop(sessionId: string, reason?: string): Promise<{ readonly stopped: boolean }>;
 
+  /**
+   * Deletes a session for good: its log, its inbox, its sandbox with whatever runs in it, and its workspace. Sessions that
+   * were forked from it keep the history that they share with it.
+   * @throws AppError `conflict` while it has work: stop it first.
+   */
+  delete(sessionId: string): Promise<void>;
+
   /** A command straight into the session's sandbox, without the model and without a trace in the transcript. */
   exec(sessionId: string, command: DirectCommand): Promise<Execution>;
 

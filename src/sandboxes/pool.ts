@@ -1,7 +1,8 @@
-import { cp, mkdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { cp, mkdir, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError, errorMessage, systemErrorCode } from "../lib/errors.ts";
-import { newId, sha256 } from "../lib/ids.ts";
+import { sha256 } from "../lib/ids.ts";
+import { abandonedDrafts, draftOf, erasureNote, notedErasures, removeTree } from "./leftovers.ts";
 import type { Execution, Sandbox, SandboxDriver, SandboxKind, SandboxLimits } from "./sandbox.ts";
 
 /** The sandboxes of this process: at most one for each session, opened at the first use and shared by all of them. */
@@ -11,6 +12,13 @@ export interface SandboxPool extends AsyncDisposable {
   release(sessionId: string): Promise<void>;
   /** Ends everything that runs in a session's sandbox and removes it, if this process has opened it. The workspace stays. */
   destroy(sessionId: string): Promise<void>;
+  /**
+   * Removes everything that a session has on the disk: its sandbox, whoever started it, and its workspace. `forget` removes
+   * the session itself; when it fails, nothing is removed. A crash in between is made good by `removeLeftovers`.
+   */
+  erase(sessionId: string, forget: () => Promise<void>): Promise<void>;
+  /** Removes what processes that died left behind: workspaces half made, and files of sessions that were being erased. */
+  removeLeftovers(isKept: (sessionId: string) => Promise<boolean>): Promise<void>;
   /** The host's directory of a session's workspace; it exists once the sandbox has been opened. */
   workspacePath(sessionId: string): string;
 }
@@ -24,7 +32,12 @@ export interface SandboxWish {
 /** Chooses the driver; called once for each isolation that is asked for. @throws AppError `unavailable` */
 export type DriverChoice = (isolation: "auto" | SandboxKind) => Promise<SandboxDriver>;
 
-export function createSandboxPool(dataDir: string, choose: DriverChoice): SandboxPool {
+/** `drivers` are all those with which a sandbox in `dataDir` may have been made. */
+export function createSandboxPool(
+  dataDir: string,
+  choose: DriverChoice,
+  drivers: () => Promise<readonly SandboxDriver[]> = async () => [],
+): SandboxPool {
   const open = new Map<string, Promise<SharedSandbox>>();
 
   async function start(sessionId: string, wanted: SandboxWish): Promise<SharedSandbox> {
@@ -43,13 +56,34 @@ export function createSandboxPool(dataDir: string, choose: DriverChoice): Sandbo
     const driver = await choose(sandbox.isolation);
     const workspace = workspacePath(sessionId);
     await prepareWorkspace(workspace, workspaceTemplate);
-    const stateDir = join(dataDir, "sandboxes", directoryName(sessionId));
+    const stateDir = stateDirOf(sessionId);
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
     return share(await driver.open({ sessionId, workspace, stateDir, limits: sandbox.limits }));
   }
 
   function workspacePath(sessionId: string): string {
     return join(dataDir, "workspaces", directoryName(sessionId));
+  }
+
+  function stateDirOf(sessionId: string): string {
+    return join(dataDir, "sandboxes", directoryName(sessionId));
+  }
+
+  async function destroy(sessionId: string): Promise<void> {
+    // One that could not be opened has told so to whoever wanted it.
+    const shared = await open.get(sessionId)?.catch(() => undefined);
+    open.delete(sessionId);
+    await shared?.sandbox.destroy();
+  }
+
+  async function removeFiles(sessionId: string): Promise<void> {
+    await destroy(sessionId);
+    const stateDir = stateDirOf(sessionId);
+    if (await exists(stateDir)) {
+      for (const driver of await drivers()) await driver.destroy(sessionId, stateDir);
+    }
+    await removeTree(workspacePath(sessionId));
+    await removeTree(stateDir);
   }
 
   return {
@@ -75,10 +109,26 @@ export function createSandboxPool(dataDir: string, choose: DriverChoice): Sandbo
       open.delete(sessionId);
       await shared.sandbox[Symbol.asyncDispose]();
     },
-    async destroy(sessionId) {
-      const shared = await open.get(sessionId);
-      open.delete(sessionId);
-      await shared?.sandbox.destroy();
+    destroy,
+    async erase(sessionId, forget) {
+      const note = erasureNote(stateDirOf(sessionId));
+      await mkdir(join(dataDir, "sandboxes"), { recursive: true, mode: 0o700 });
+      await writeFile(note, sessionId);
+      try {
+        await forget();
+      } catch (error) {
+        await rm(note, { force: true });
+        throw error;
+      }
+      await removeFiles(sessionId);
+      await rm(note, { force: true });
+    },
+    async removeLeftovers(isKept) {
+      for (const draft of await abandonedDrafts(join(dataDir, "workspaces"))) await removeTree(draft);
+      for (const { sessionId, note } of await notedErasures(join(dataDir, "sandboxes"))) {
+        if (!(await isKept(sessionId))) await removeFiles(sessionId);
+        await rm(note, { force: true });
+      }
     },
     async [Symbol.asyncDispose]() {
       const sandboxes = [...open.values()];
@@ -128,7 +178,7 @@ function directoryName(sessionId: string): string {
 /** The workspace appears whole or not at all: a crash while the template is being copied leaves only a directory that nobody uses. */
 async function prepareWorkspace(workspace: string, template: string | null): Promise<void> {
   if (await exists(workspace)) return;
-  const draft = `${workspace}.${newId("draft")}`;
+  const draft = draftOf(workspace);
   try {
     await mkdir(draft, { recursive: true, mode: 0o700 });
     if (template !== null) await copyTemplate(template, draft);

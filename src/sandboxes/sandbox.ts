@@ -14,8 +14,11 @@ export interface SandboxDriver extends AsyncDisposable {
   /** Starts the session's sandbox, or connects to the one that a runtime before us left running. */
   open(spec: SandboxSpec): Promise<Sandbox>;
 
-  /** Ends and removes whatever `open` made for this session (not the workspace), also when another process made it. */
-  destroy(sessionId: string): Promise<void>;
+  /**
+   * Ends and removes whatever `open` made for this session (not the workspace), also when another process made it. With the
+   * `stateDir` of its spec it is certainly that one: sessions of another data directory may have the same id.
+   */
+  destroy(sessionId: string, stateDir?: string): Promise<void>;
 }
 
 export type SandboxKind = "process" | "virtual" | "none";

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -280,6 +280,28 @@ describe("sessions and exec without a server", () => {
     expect((await here("sessions", "stop", "s")).stdout).toBe("Nothing was running in s.\n");
   });
 
+  test("sessions are deleted by name, or by age after a question", async () => {
+    for (const id of ["one", "two", "three"]) await here("run", "take a note", "--session", id);
+    const unknown = await here("sessions", "delete", "one", "tow");
+    expect(unknown).toMatchObject({ exitCode: 4, stdout: "" });
+    expect(unknown.stderr).toContain('Did you mean "two"?');
+    expect(await here("sessions", "delete", "one")).toMatchObject({ exitCode: 0, stdout: "Deleted one.\n" });
+    expect((await listed()).map(({ id }) => id)).toEqual(["three", "two"]);
+    expect(await readdir(join(agent, ".holdfast", "workspaces"))).toHaveLength(2);
+
+    expect(await here("sessions", "delete", "--older-than", "1h", "--yes")).toMatchObject({
+      exitCode: 0,
+      stdout: "Nothing was deleted.\n",
+    });
+    const asked = await here("sessions", "delete", "--older-than", "1ms");
+    expect(asked.exitCode).toBe(2);
+    expect(asked.stderr).toMatch(/2 sessions not changed for 1ms would be deleted\n.*--yes/);
+    const { stdout } = await here("sessions", "delete", "--older-than", "1ms", "--yes", "--json");
+    expect(JSON.parse(stdout)).toEqual({ deleted: ["three", "two"] });
+    expect(await listed()).toEqual([]);
+    expect(await readdir(join(agent, ".holdfast", "workspaces"))).toEqual([]);
+  });
+
   test("looking does not make a data directory", async () => {
     const { exitCode, stderr } = await here("sessions", "list");
     expect(exitCode).toBe(4);
@@ -301,6 +323,9 @@ describe("what is wrong is said, with what to do", () => {
     [["run", "hi", "--data-dir", "harness.json"], 6, /harness\.json: something else[\s\S]*--data-dir/],
     [["start", "--port", "0", "--data-dir", "harness.json/x"], 6, /is a file, not a folder[\s\S]*--data-dir/],
     [["start", "--port", "x"], 2, /--port "x" is not a number from 0 to 65535/],
+    [["sessions", "delete"], 2, /which sessions are to be deleted/],
+    [["sessions", "delete", "s", "--older-than", "1d"], 2, /which sessions are to be deleted/],
+    [["sessions", "delete", "--older-than", "soon"], 2, /--older-than "soon" is not a duration/],
     [["exec", "s"], 2, /missing required argument 'command'/],
   ])("%j", async (words, expected, message) => {
     const { exitCode, stdout, stderr } = await here(...words);

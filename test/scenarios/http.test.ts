@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { request as rawRequest } from "node:http";
 import { connect } from "node:net";
 import { Validator } from "@seriousme/openapi-schema-validator";
@@ -273,6 +274,32 @@ describe("/v1/sessions", () => {
     const answer = await ask(api.url, path, init);
     expect(answer.status).toBe(status);
     expect(answer.body).toMatchObject({ error: { message: expect.stringMatching(message) } });
+  });
+});
+
+describe("DELETE /v1/sessions/{sessionId}", () => {
+  test("it is gone with its files; while it runs it is refused", async () => {
+    const id = await newSession();
+    const path = `/v1/sessions/${id}`;
+    await ask(api.url, `${path}/exec`, json({ command: "echo x > file" }));
+    await api.client.send(id, { blocks: [{ type: "text", text: "hang" }] });
+    const refused = await ask(api.url, path, { method: "DELETE" });
+    expect(refused).toMatchObject({ status: 409, body: { error: { code: "conflict" } } });
+    expect(refused.body).toMatchObject({ error: { hint: expect.stringContaining("Stop it first") } });
+    await api.client.stop(id);
+    await expect.poll(async () => (await ask(api.url, path, { method: "DELETE" })).status).toBe(204);
+    expect((await ask(api.url, path)).status).toBe(404);
+    expect((await ask(api.url, path, { method: "DELETE" })).status).toBe(404);
+    expect(existsSync(api.runtime.workspacePath(id))).toBe(false);
+  });
+
+  test("a reader of its events is told; its id is free", async () => {
+    const id = await newSession();
+    const events = await fetch(`${api.url}/v1/sessions/${id}/events`);
+    await api.client.delete(id);
+    expect(await events.text()).toContain('"code":"not_found"');
+    expect((await api.client.create({ agent: "tester", id })).session.headSeq).toBe(1);
+    await api.client.delete(id);
   });
 });
 

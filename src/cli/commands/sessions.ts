@@ -103,6 +103,30 @@ const stop: RunnableCommand = {
   },
 };
 
+const deletion: RunnableCommand = {
+  name: "delete",
+  summary: "delete sessions for good: transcript, sandbox and files",
+  arguments: [{ syntax: "[sessions...]", description: "their ids" }],
+  options: [
+    { flags: "--older-than <duration>", description: "instead: all idle ones not changed for so long" },
+    { flags: "--yes", description: "do not ask" },
+    ...placeOfOne,
+    jsonOption,
+  ],
+  examples: [
+    {
+      command: "holdfast sessions delete s_01jz...",
+      explanation: "one that does not run; its forks stay whole",
+    },
+    { command: "holdfast sessions delete --older-than 30d --yes", explanation: "for a nightly job" },
+  ],
+  async run(input, terminal) {
+    const { deleteSessions } = await import("../sessions/delete.ts");
+    const which = { sessions: input.list("sessions"), olderThan: input.text("olderThan") };
+    return deleteSessions({ ...which, yes: input.flag("yes"), ...placeOf(input) }, terminal);
+  },
+};
+
 function placeOf(input: Input) {
   return {
     url: input.text("url"),
@@ -114,6 +138,6 @@ function placeOf(input: Input) {
 
 export const sessions: CommandGroup = {
   name: "sessions",
-  summary: "look at sessions, follow and stop them",
-  commands: [list, show, tail, stop],
+  summary: "look at sessions, follow, stop and delete them",
+  commands: [list, show, tail, stop, deletion],
 };

@@ -72,6 +72,21 @@ export function sessionRoutes({ sessions, agents }: HttpDeps): readonly Route[] 
     }),
 
     defineRoute({
+      method: "delete",
+      path: "/v1/sessions/{sessionId}",
+      operationId: "deleteSession",
+      summary: "Delete a session for good: its log, its sandbox and its workspace",
+      description:
+        "A session that has work is a 409: stop it first. Sessions that were forked from it keep the history that they share.",
+      params: sessionParams,
+      responses: { 204: { description: "It is gone." } },
+      async handle({ params }, c) {
+        await sessions.delete(params.sessionId);
+        return c.body(null, 204);
+      },
+    }),
+
+    defineRoute({
       method: "post",
       path: "/v1/sessions/{sessionId}/stop",
       operationId: "stopSession",

@@ -28,10 +28,11 @@ export function processDriver(options: ProcessDriverOptions = {}): SandboxDriver
     kind: "process",
     probe: () => probeByTrying(driver, host),
     open: (spec) => open(host, spec),
-    async destroy(sessionId) {
-      const directory = await host.registry.directoryOf(sessionId);
+    async destroy(sessionId, stateDir) {
+      const registered = await host.registry.directoryOf(sessionId);
+      const directory = stateDir === undefined ? registered : directoryIn(stateDir, sessionId);
       if (directory !== undefined) await destroy(host, directory);
-      await host.registry.forgetSession(sessionId);
+      if (directory === registered) await host.registry.forgetSession(sessionId);
     },
     // Sandboxes outlive the driver on purpose; a connection belongs to the sandbox that `open` returned.
     async [Symbol.asyncDispose]() {},
@@ -40,7 +41,7 @@ export function processDriver(options: ProcessDriverOptions = {}): SandboxDriver
 }
 
 async function open(host: Host, spec: SandboxSpec): Promise<Sandbox> {
-  const directory = join(resolve(spec.stateDir), shortName(spec.sessionId));
+  const directory = directoryIn(spec.stateDir, spec.sessionId);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await host.registry.rememberSession(spec.sessionId, directory);
   const link = createLink(await connectOrStart(host, spec, directory), async () => {
@@ -57,6 +58,10 @@ async function open(host: Host, spec: SandboxSpec): Promise<Sandbox> {
       await host.registry.forgetSession(spec.sessionId);
     },
   });
+}
+
+function directoryIn(stateDir: string, sessionId: string): string {
+  return join(resolve(stateDir), shortName(sessionId));
 }
 
 const ended = (): AppError => new AppError("unavailable", "the sandbox was destroyed or disconnected");

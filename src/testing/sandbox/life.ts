@@ -102,6 +102,7 @@ export function lifeCases(): readonly SandboxCase[] {
         await within(5000, settled);
         await subject.driver.destroy(spec.sessionId);
         await subject.driver.destroy("ses_never_opened");
+        await subject.driver.destroy("ses_never_opened", spec.stateDir);
         await sandbox[Symbol.asyncDispose]();
       },
     },
