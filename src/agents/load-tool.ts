@@ -103,11 +103,13 @@ function adjustTool(tool: Tool, reference: FunctionToolReference): LoadedTool {
 
 /** Delegates instead of copying, so that a tool may also be an object with a prototype. */
 function withOverrides(tool: Tool, effect: Tool["effect"], timeoutMs: number | undefined): Tool {
-  const { reconcile } = tool;
+  const { reconcile, outputSchema, checkOutput } = tool;
   return {
     name: tool.name,
     description: tool.description,
     inputSchema: tool.inputSchema,
+    ...(outputSchema === undefined ? {} : { outputSchema }),
+    ...(checkOutput === undefined ? {} : { checkOutput: (structured) => checkOutput.call(tool, structured) }),
     effect,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     parse: (input) => tool.parse(input),

@@ -18,6 +18,9 @@ test("a file with a name and a prompt is an agent, and every other field has its
     description: "",
     systemPrompt: "Be brief.",
     tools: [],
+    hooks: [],
+    context: { maxTools: 64, maxToolTokens: 20_000 },
+    delivery: "steer",
     permissions: { deny: [], allow: ["*"] },
     sandbox: { isolation: "auto", memory: "2GiB", processes: 256, fileSize: "1GiB", cpus: 2 },
     limits: { turns: 50, duration: "30m", parallelCalls: 10 },
@@ -29,17 +32,17 @@ test("a model may be only its id", () => {
     '{ "name": "a", "systemPrompt": "b", "model": "openai/x" }',
     "harness.json",
   );
-  expect(harness?.model).toEqual({ id: "openai/x" });
+  expect(harness?.model).toEqual({ id: "openai/x", fallback: [], cache: "5m", timeouts: {} });
 });
 
 test.each([
   ['"modell": 1', "3:1 modell", "unknown field", 'Did you mean "model"?'],
   ['"turns": 3', "3:1 turns", "unknown field", 'Did you mean "limits.turns"?'],
   [
-    '"limits": {"costUsd": 2}',
-    "3:12 limits.costUsd",
+    '"limits": {"tokens": 2}',
+    "3:12 limits.tokens",
     "unknown field",
-    "Known here: turns, duration, parallelCalls.",
+    "Known here: turns, duration, parallelCalls, costUsd, sessionCostUsd, dailyCostUsd, runs, sessionsPerMinute.",
   ],
   ['"limits": {"turns": "ten"}', "3:12 limits.turns", 'expected a number, got the text "ten"', "Example: 50"],
   [
@@ -156,7 +159,7 @@ test("tells all mistakes at once, each with its place", () => {
       "",
       "harness.json:3:3 prompt",
       "  unknown field",
-      "  Known here: $schema, name, description, systemPrompt, model, workspace, tools, permissions, sandbox, limits.",
+      "  Known here: $schema, name, description, systemPrompt, model, workspace, tools, hooks, context, delivery, permissions, sandbox, limits.",
     ].join("\n"),
   );
 });

@@ -1,5 +1,4 @@
 import type { AssistantBlock, Message, ResultBlock, Sidecar, Usage, UserBlock } from "./content.ts";
-import type { CarriedState } from "./state.ts";
 
 /**
  * Everything that durably happened in a session, as plain facts in the past tense.
@@ -288,6 +287,8 @@ export interface ToolFinished {
   readonly outcome: ToolOutcome;
   /** What the model is shown. Never empty. */
   readonly blocks: readonly ResultBlock[];
+  /** The result as plain JSON, for programs; of tools that have one. A large one is in the file `details.structuredFile`. */
+  readonly structured?: unknown;
   /** Facts for programs and people (exit code, paths, bytes); not shown to the model. */
   readonly details?: Readonly<Record<string, unknown>>;
   readonly durationMs: number;
@@ -349,7 +350,8 @@ export interface Compacted {
   /** `summary`: written by the model. `emergency`: the oldest messages are left out without one. */
   readonly tier: "summary" | "emergency";
   readonly messages: readonly Message[];
-  readonly carried: CarriedState;
+  /** Everything else that is known of the session, as `CarriedState` of `state.ts`. For this runtime only. */
+  readonly carried: unknown;
   readonly tokensBefore: number;
   readonly tokensAfter: number;
   /** What the summary cost. */

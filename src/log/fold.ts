@@ -16,6 +16,7 @@ import type {
 } from "./entry.ts";
 import { clearedText, noteText } from "./notes.ts";
 import {
+  type CarriedState,
   type CompactionTier,
   type DeferredMessage,
   type Draft,
@@ -394,7 +395,8 @@ function applyResultsCleared(state: Draft, { results, tokensBefore, tokensAfter 
 }
 
 function applyCompacted(state: Draft, entry: Compacted): void {
-  const { carried, messages, tokensAfter, tier } = entry;
+  const { messages, tokensAfter, tier } = entry;
+  const carried = entry.carried as CarriedState;
   const { hooks, sessionHooks, ...rest } = carried;
   Object.assign(state, rest);
   state.hooks = new Map(hooks.map((decided) => [hookKey(decided), decided]));

@@ -34,6 +34,12 @@ export interface SessionLog {
   /** The entries from the root to `head` (default: the session's head), across forks. */
   path(sessionId: string, head?: string): Promise<readonly Entry[]>;
 
+  /**
+   * The end of the session's path, across forks: from its last `compacted` entry on, or all of it where there is none. Folds
+   * to the same state as the whole path, at a cost that does not grow with the age of the session.
+   */
+  tail(sessionId: string): Promise<readonly Entry[]>;
+
   /** Up to `limit` entries (default 1,000) with `seq > after`, in order. What a reader with a cursor sees next. */
   read(sessionId: string, after: number, limit?: number): Promise<readonly Entry[]>;
 

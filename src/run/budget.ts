@@ -1,7 +1,7 @@
 import type { Agent } from "../agents/agent.ts";
 import type { InterruptRequest, Reservation } from "../log/entry.ts";
 import type { RunState, SessionState } from "../log/state.ts";
-import type { Knowledge } from "./next-step.ts";
+import type { Knowledge } from "./knowledge.ts";
 
 export interface BudgetCheck {
   /** What has to be kept free for the next call; null when no shared budget is in force. */

@@ -14,6 +14,7 @@ import type { ModelFacts } from "../models/model.ts";
 import { afterFailure, explainFailure, type RetryDelay } from "./after-failure.ts";
 import { budgetOf } from "./budget.ts";
 import { hasUnasked, hookDue, turnSubject, vetoOf } from "./hooks.ts";
+import type { Knowledge } from "./knowledge.ts";
 import { type CallPlan, isCrashLooping, planCall } from "./plan-call.ts";
 
 /** What to do next. The loop performs it, appends what came of it, and asks again. */
@@ -34,15 +35,6 @@ export type Step =
   | { readonly type: "interrupt"; readonly request: InterruptRequest }
   | { readonly type: "stop"; readonly reason: RunEnd }
   | { readonly type: "fail"; readonly error: RunFailed["error"] };
-
-/** What a decision needs to know besides log and agent. */
-export interface Knowledge {
-  /** Milliseconds since 1970. */
-  readonly now: number;
-  readonly facts: (modelId: string) => ModelFacts;
-  /** The most that a call can cost, in US dollars; null where the price is not known. */
-  readonly worstCase: (modelId: string, inputTokens: number, outputTokens: number) => number | null;
-}
 
 /**
  * Decides, from the log alone, what to do next. Called only between steps: whatever is marked as started then was left
