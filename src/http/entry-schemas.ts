@@ -208,6 +208,9 @@ const entries = [
     name: z.string(),
     outcome: z.enum(["ok", "error", "invalid", "denied", "cancelled", "timedOut", "unknown"]),
     blocks: z.array(userBlockSchema),
+    structured: z.exactOptional(
+      z.unknown().meta({ description: "The result as JSON, of tools that have one." }),
+    ),
     details: z.exactOptional(z.record(z.string(), z.unknown())),
     durationMs: z.number(),
   }),

@@ -2,9 +2,12 @@ import type { AgentRegistry } from "../agents/registry.ts";
 import { AppError } from "../lib/errors.ts";
 import { newId, sha256 } from "../lib/ids.ts";
 import { canonicalJson } from "../lib/json.ts";
+import type { UserBlock } from "../log/content.ts";
 import type { Entry } from "../log/entry.ts";
+import { neutraliseMarkers } from "../log/markers.ts";
 import type { SessionLog, SessionRecord } from "../log/session-log.ts";
 import type { SandboxPool } from "../sandboxes/pool.ts";
+import { prepareImages } from "../tools/images.ts";
 import type { Command, RunQueue } from "./queue.ts";
 import type { Sessions } from "./sessions.ts";
 import { type DeltaBus, fromMessage, isRunEnd, untilAnswered, watchSession } from "./watch.ts";
@@ -65,7 +68,11 @@ export function createSessions({ log, agents, bus, sandboxes, closed }: CommandP
       if (blocks.every((block) => block.type === "text" && block.text.trim() === "")) {
         throw new AppError("invalid_input", "the message is empty", { hint: "Send some text or an image." });
       }
-      const command: Command = { type: "message", blocks, ...(model === undefined ? {} : { model }) };
+      const command: Command = {
+        type: "message",
+        blocks: await acceptable(blocks),
+        ...(model === undefined ? {} : { model }),
+      };
       const { id, duplicate } = await enqueue(sessionId, command, idempotencyKey);
       return { messageId: id, duplicate };
     },
@@ -113,6 +120,17 @@ export function createSessions({ log, agents, bus, sandboxes, closed }: CommandP
     },
   };
   return sessions;
+}
+
+/**
+ * The blocks of a message as they may stand in the log: images that every provider takes, and text that does not pass for
+ * the runtime's. @throws AppError `invalid_input` that says which image is wrong.
+ */
+async function acceptable(blocks: readonly UserBlock[]): Promise<readonly UserBlock[]> {
+  const prepared = await prepareImages(blocks);
+  return prepared.map((block) =>
+    block.type === "text" ? { ...block, text: neutraliseMarkers(block.text.toWellFormed()) } : block,
+  );
 }
 
 /** @throws AppError `invalid_input` */
