@@ -199,8 +199,15 @@ function takeDeferred(state: Draft): void {
   state.deferred = waiting;
 }
 
+/** The transcript as the next request shows it: with what joins it when the request is sent. */
+export function messagesOfNextRequest(state: SessionState): readonly Message[] {
+  const joining = state.deferred.filter((message) => !mustWait(message, state));
+  if (joining.length === 0) return state.messages;
+  return [...state.messages, ...joining.map(({ blocks }) => ({ role: "user" as const, blocks }))];
+}
+
 /** Each message that is to be answered by a run of its own waits until no other run has anything to answer. */
-function mustWait({ delivery, stopped }: DeferredMessage, state: Draft): boolean {
+function mustWait({ delivery, stopped }: DeferredMessage, state: SessionState): boolean {
   return delivery === "followUp" && !stopped && (state.run !== null || state.unanswered !== null);
 }
 
