@@ -29,7 +29,10 @@ import { builtinTools } from "./tools/builtin/builtin.ts";
 export interface Runtime extends AsyncDisposable {
   readonly sessions: Sessions;
   readonly agents: AgentRegistry;
-  /** A new session, or the one with the id. The agent may be left out when there is only one. */
+  /**
+   * A new session, or the one with the id. The agent may be left out when there is only one.
+   * @throws AppError `conflict` when the session with the id belongs to another agent.
+   */
   session(options?: SessionOptions): Promise<Session>;
   /** Resolves when no session is being worked on by this process. */
   idle(): Promise<void>;
@@ -188,10 +191,12 @@ async function continueOrCreate(
 ): Promise<string> {
   const { id } = wanted;
   if (id === undefined) return (await sessions.create(wanted)).session.id;
-  try {
-    return (await sessions.get(id)).id;
-  } catch (error) {
-    if (!isAppError(error, "not_found")) throw error;
-    return (await sessions.create(wanted)).session.id;
-  }
+  const existing = await sessions.get(id).catch((error: unknown) => {
+    if (isAppError(error, "not_found")) return undefined;
+    throw error;
+  });
+  if (existing === undefined) return (await sessions.create(wanted)).session.id;
+  if (existing.agent === wanted.agent) return id;
+  const message = `the session "${id}" belongs to the agent "${existing.agent}", not to "${wanted.agent}"`;
+  throw new AppError("conflict", message, { hint: "Choose another id, or open it with its own agent." });
 }

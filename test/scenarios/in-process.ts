@@ -22,7 +22,8 @@ export interface Scenario extends AsyncDisposable {
   log(session: Session): Promise<readonly Entry[]>;
 }
 
-export interface ScenarioOptions extends Partial<Omit<RuntimeOptions, "agents">> {
+export interface ScenarioOptions extends Partial<RuntimeOptions> {
+  /** Changes of the one agent that there is, unless `agents` says which. */
   readonly agent?: Partial<AgentDefinition>;
 }
 

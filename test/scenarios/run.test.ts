@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { defineTool, type Entry, type RunEvent, type ToolContext } from "../../src/index.ts";
+import { createScriptedModel } from "../../src/testing/testing.ts";
 import { collect, startScenario, story } from "./in-process.ts";
 
 const say = (text: string) => ({ turns: [{ text }] });
@@ -246,6 +247,24 @@ describe("stop", () => {
     const before = (await scenario.log(session)).length;
     expect(await session.stop()).toBe(false);
     expect((await scenario.log(session)).length).toBe(before);
+  });
+});
+
+describe("a session that is named", () => {
+  it("is continued by its own agent only", async () => {
+    const model = createScriptedModel(say("Hello."));
+    const agent = (name: string) => ({ name, systemPrompt: "You are tested.", model: "scripted/tester" });
+    await using scenario = await startScenario(say("Hello."), {
+      agents: [agent("one"), agent("two")],
+      models: () => model,
+    });
+    const { runtime } = scenario;
+    expect((await runtime.session({ agent: "one", id: "s" })).id).toBe("s");
+    expect((await runtime.session({ agent: "one", id: "s" })).id).toBe("s");
+    await expect(runtime.session({ agent: "two", id: "s" })).rejects.toMatchObject({
+      code: "conflict",
+      message: 'the session "s" belongs to the agent "one", not to "two"',
+    });
   });
 });
 
