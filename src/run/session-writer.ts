@@ -24,14 +24,14 @@ export interface SessionWriter {
   readonly lost: AbortSignal;
 }
 
-/** Folds the session's path, or takes `known` where it is the state at the lease's head. */
+/** Folds the session from its last compaction on, or takes `known` where it is the state at the lease's head. */
 export async function openSessionWriter(
   log: SessionLog,
   lease: Lease,
   clock: Clock,
   known?: Draft,
 ): Promise<SessionWriter & { readonly state: Draft }> {
-  const state = known?.headId === lease.headId ? known : (fold(await log.path(lease.sessionId)) as Draft);
+  const state = known?.headId === lease.headId ? known : (fold(await log.tail(lease.sessionId)) as Draft);
   return createSessionWriter(log, lease, clock, state);
 }
 

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { type ErrorCode, isAppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
+import { noUsage } from "../log/content.ts";
 import { ENTRY_VERSION, type Entry, type NewEntry } from "../log/entry.ts";
+import { fold } from "../log/fold.ts";
 import type { SessionStatus } from "../log/session-log.ts";
+import { carriedState } from "../log/state.ts";
 import type { Command, Lease } from "../run/queue.ts";
 import type { Store } from "../stores/store.ts";
 
@@ -638,6 +641,35 @@ export const storeContract: readonly StoreContractCase[] = [
     },
   },
   {
+    name: "reads a session from its last compaction on: what is before it costs nothing, also where it is shared",
+    async run({ open }) {
+      await using store = await open();
+      const writer = await startSession(store, "a");
+      assert.deepEqual(await store.tail("a"), await store.path("a"), "all of it where there is none");
+      await writer.append(...Array.from({ length: 2_500 }, (_, i) => note(`old ${i}`)));
+      await writer.append(compacted("first"), note("between"), compacted("second"));
+      const atSecond = await store.tail("a");
+      assert.deepEqual(transcripts(atSecond), ["second"]);
+      await writer.append(note("1"), note("2"), note("3"));
+      const tail = await store.tail("a");
+      assert.equal(tail.length, 4);
+      const path = await store.path("a");
+      assert.deepEqual(tail, path.slice(-4));
+      assert.deepEqual(fold(tail), fold(path));
+
+      await store.fork("a", tail[2]?.id ?? "", "behind");
+      assert.deepEqual(await store.tail("behind"), (await store.path("behind")).slice(-4));
+      await store.fork("a", path.at(-5)?.id ?? "", "before");
+      assert.deepEqual(transcripts(await store.tail("before")), ["first"]);
+      assert.deepEqual(await store.tail("before"), (await store.path("before")).slice(-3));
+      const branch = await claim(store, "behind");
+      await branch.append(compacted("of the fork"), note("4"));
+      assert.deepEqual(transcripts(await store.tail("behind")), ["of the fork"]);
+      assert.deepEqual(await store.tail("a"), tail);
+      await rejects(store.tail("unknown"), "not_found");
+    },
+  },
+  {
     name: "erases a session: nothing of it is left, and its id and key are free",
     async run({ open }) {
       await using store = await open();
@@ -859,6 +891,34 @@ function result(callId: string) {
     blocks,
     durationMs: 1,
   } as const;
+}
+
+/** The transcript is one message from here on. */
+function compacted(text: string): NewEntry {
+  return {
+    type: "compacted",
+    runId: "r",
+    tier: "summary",
+    messages: [{ role: "user", blocks: [{ type: "text", text }] }],
+    carried: carriedState(fold([])),
+    tokensBefore: 2,
+    tokensAfter: 1,
+    usage: noUsage,
+    costUsd: 0,
+  };
+}
+
+/** What the messages of compactions say. */
+function transcripts(entries: readonly Entry[]): readonly string[] {
+  return entries.flatMap((entry) =>
+    entry.type === "compacted"
+      ? entry.messages.flatMap((each) =>
+          each.role === "user"
+            ? each.blocks.map((block) => (block.type === "text" ? block.text : block.type))
+            : [],
+        )
+      : [],
+  );
 }
 
 function message(text: string) {

@@ -110,6 +110,18 @@ export function findEntry(database: Database, segments: readonly Segment[], id: 
   return undefined;
 }
 
+/** The position of the last `compacted` entry of this history, or undefined. Served by the index `entry_compacted` alone. */
+export function lastCompaction(database: Database, segments: readonly Segment[]): number | undefined {
+  for (const { key, upTo } of segments.toReversed()) {
+    const seq = database.get<{ seq: number | null }>(LAST_COMPACTION, key, upTo)?.seq ?? null;
+    if (seq !== null) return seq;
+  }
+  return undefined;
+}
+
+export const LAST_COMPACTION =
+  "SELECT max(seq) AS seq FROM entry WHERE session = ? AND type = 'compacted' AND seq <= ?";
+
 function entryOf(database: Database, key: number, sessionId: string, row: EntryRow): Entry {
   const fact = loadBody(database, key, row) as object;
   return upcast({

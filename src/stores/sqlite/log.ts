@@ -3,7 +3,7 @@ import type { Entry } from "../../log/entry.ts";
 import type { SessionLog } from "../../log/session-log.ts";
 import { appendEntries, checkChain } from "./append.ts";
 import type { Database } from "./database.ts";
-import { readSegments, type Segment } from "./entries.ts";
+import { lastCompaction, readSegments, type Segment } from "./entries.ts";
 import { eraseSession } from "./erase.ts";
 import type { Parts } from "./parts.ts";
 import { sessionRecord } from "./rows.ts";
@@ -32,7 +32,17 @@ export function createSessionLog(parts: Parts): SessionLog {
       changes.appended(sessionId, entries);
     },
 
-    path: (sessionId, head) => readPath(database, sessionId, head),
+    async path(sessionId, head) {
+      const upTo = database.read(() =>
+        head === undefined ? END : positionOf(database, history(database, sessionId), sessionId, head),
+      );
+      return readAll(database, sessionId, 0, upTo);
+    },
+
+    async tail(sessionId) {
+      const from = database.read(() => lastCompaction(database, history(database, sessionId))) ?? 1;
+      return readAll(database, sessionId, from - 1, END);
+    },
 
     read: async (sessionId, after, limit = PAGE) =>
       database.read(() => readSegments(database, history(database, sessionId), after, limit)),
@@ -53,21 +63,22 @@ function cut(segments: readonly Segment[], upTo: number): readonly Segment[] {
   return segments.map((segment) => ({ ...segment, upTo: Math.min(segment.upTo, upTo) }));
 }
 
-async function readPath(
+/** Behind every entry. */
+const END = Number.MAX_SAFE_INTEGER;
+
+/** The entries with `after < seq <= upTo`. */
+async function readAll(
   database: Database,
   sessionId: string,
-  head: string | undefined,
+  after: number,
+  upTo: number,
 ): Promise<readonly Entry[]> {
-  const upTo = database.read(() => {
-    if (head === undefined) return Number.MAX_SAFE_INTEGER;
-    return positionOf(database, history(database, sessionId), sessionId, head);
-  });
   const entries: Entry[] = [];
   for (;;) {
     // Where the entries are is looked up for each page: what a fork shares changes hands when its origin is erased.
     const page = database.read(() => {
       const segments = cut(history(database, sessionId), upTo);
-      return readSegments(database, segments, entries.at(-1)?.seq ?? 0, PAGE);
+      return readSegments(database, segments, entries.at(-1)?.seq ?? after, PAGE);
     });
     for (const entry of page) entries.push(entry);
     if (page.length < PAGE) return entries;

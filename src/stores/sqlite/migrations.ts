@@ -93,6 +93,10 @@ const migrations: readonly string[] = [
     UNIQUE (session, hash)
   ) STRICT;
   `,
+  `
+  -- Where folding a session begins.
+  CREATE INDEX entry_compacted ON entry (session, seq) WHERE type = 'compacted';
+  `,
 ];
 
 /**

@@ -15,6 +15,7 @@ import { newId } from "../../lib/ids.ts";
 import { DatabaseSync } from "../../lib/sqlite.ts";
 import { ENTRY_VERSION, type Entry } from "../../log/entry.ts";
 import { storeContract } from "../../testing/store-contract.ts";
+import { LAST_COMPACTION } from "./entries.ts";
 import { openSqliteStore } from "./sqlite.ts";
 
 let folder: string;
@@ -118,6 +119,15 @@ describe("the file", () => {
     ]);
     expect(blobs()).toEqual({ blobs: 2 });
     expect(await store.inbox("s")).toMatchObject([{ command: { blocks } }]);
+  });
+
+  test("finds the last compaction of a session in an index that holds nothing else", async () => {
+    await using _store = await openSqliteStore({ path });
+    using database = new DatabaseSync(path);
+    const plan = database.prepare(`EXPLAIN QUERY PLAN ${LAST_COMPACTION}`).all(1, 100);
+    expect(plan.map((row) => row.detail)).toEqual([
+      "SEARCH entry USING COVERING INDEX entry_compacted (session=? AND seq<?)",
+    ]);
   });
 
   test("can be in memory", async () => {
