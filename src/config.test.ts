@@ -101,13 +101,23 @@ test("every wrong setting is told at once, without repeating a secret", () => {
   };
   const error = catchError(() => readConfig({}, env));
   expect(isAppError(error, "invalid_config") && error.message.split("\n")).toEqual([
-    'the host "http://x" is not a name or an address such as 127.0.0.1',
-    'the port "80a" is not a number from 0 to 65535',
-    'the server\'s address "localhost:80" does not start with "http://" or "https://"',
+    'HOLDFAST_HOST "http://x" is not a name or an address such as 127.0.0.1',
+    'HOLDFAST_PORT "80a" is not a number from 0 to 65535',
+    'HOLDFAST_URL "localhost:80" does not start with "http://" or "https://"',
     'OLLAMA_HOST "ftp://x" is not an address such as 127.0.0.1:11434',
     'HOLDFAST_MODEL "claude" is not a model\'s id: expected "provider/name"',
     "a token in HOLDFAST_TOKEN or HOLDFAST_TOKENS has fewer than 16 characters: make one with `openssl rand -hex 32`",
     "a token in HOLDFAST_TOKEN or HOLDFAST_TOKENS holds spaces or characters beyond ASCII",
+  ]);
+});
+
+test("a wrong option is named as such, also where the variable is right", () => {
+  const env = { HOLDFAST_HOST: "box", HOLDFAST_PORT: "1", HOLDFAST_URL: "http://box" };
+  const error = catchError(() => readConfig({ host: "a b", port: 70_000, url: "box" }, env));
+  expect(isAppError(error, "invalid_config") && error.message.split("\n")).toEqual([
+    '--host "a b" is not a name or an address such as 127.0.0.1',
+    '--port "70000" is not a number from 0 to 65535',
+    '--url "box" does not start with "http://" or "https://"',
   ]);
 });
 

@@ -56,15 +56,18 @@ const variables = [
 export function readConfig(overrides: ConfigOverrides = {}, env: Environment = { ...process.env }): Config {
   const problems: string[] = [];
   const dataDir = overrides.dataDir ?? settingOf(env, "HOLDFAST_DATA_DIR");
-  const host = readHost(overrides.host ?? settingOf(env, "HOLDFAST_HOST"), problems);
-  const port = readPort(overrides.port ?? settingOf(env, "HOLDFAST_PORT"), problems);
-  const serverUrl = readUrl(overrides.url ?? settingOf(env, "HOLDFAST_URL"), { host, port }, problems);
+  const setting = (option: "host" | "port" | "url", variable: (typeof variables)[number]): Setting =>
+    overrides[option] === undefined
+      ? { name: variable, value: settingOf(env, variable) }
+      : { name: `--${option}`, value: String(overrides[option]) };
+  const host = readHost(setting("host", "HOLDFAST_HOST"), problems);
+  const port = readPort(setting("port", "HOLDFAST_PORT"), problems);
+  const serverUrl = readUrl(setting("url", "HOLDFAST_URL"), { host, port }, problems);
   const ollamaUrl = readOllamaHost(settingOf(env, "OLLAMA_HOST"), problems);
   const defaultModel = readModel(settingOf(env, "HOLDFAST_MODEL"), problems);
   checkTokens(env, problems);
   if (problems.length > 0) {
-    const hint = "Correct the environment variable, or the option of the command that says otherwise.";
-    throw new AppError("invalid_config", problems.join("\n"), { hint, details: { problems } });
+    throw new AppError("invalid_config", problems.join("\n"), { details: { problems } });
   }
   const apiKey = (provider: string) => findKey(env, provider);
   return {
@@ -81,6 +84,12 @@ export function readConfig(overrides: ConfigOverrides = {}, env: Environment = {
 /** The directory with the sessions of the agent in this harness.json. Need not exist. */
 export function dataDirOf(config: Pick<Config, "dataDir">, harnessFile: string): string {
   return config.dataDir ?? join(dirname(resolve(harnessFile)), ".holdfast");
+}
+
+/** A value, and the option or the variable that it comes from, so that a complaint can name it. */
+interface Setting {
+  readonly name: string;
+  readonly value: string | undefined;
 }
 
 /** Set and not blank. */
@@ -102,30 +111,30 @@ function findKey(env: Environment, provider: string): string | undefined {
   return undefined;
 }
 
-function readHost(host: string | undefined, problems: string[]): string {
+function readHost({ name, value: host }: Setting, problems: string[]): string {
   if (host === undefined) return DEFAULT_HOST;
   if (!/^[A-Za-z0-9.:_-]+$/.test(host)) {
-    problems.push(`the host ${JSON.stringify(host)} is not a name or an address such as 127.0.0.1`);
+    problems.push(`${name} ${JSON.stringify(host)} is not a name or an address such as 127.0.0.1`);
   }
   return host;
 }
 
-function readPort(port: string | number | undefined, problems: string[]): number {
+function readPort({ name, value: port }: Setting, problems: string[]): number {
   if (port === undefined) return DEFAULT_PORT;
-  if (/^\d{1,5}$/.test(String(port)) && Number(port) <= 65_535) return Number(port);
-  problems.push(`the port ${JSON.stringify(port)} is not a number from 0 to 65535`);
+  if (/^\d{1,5}$/.test(port) && Number(port) <= 65_535) return Number(port);
+  problems.push(`${name} ${JSON.stringify(port)} is not a number from 0 to 65535`);
   return DEFAULT_PORT;
 }
 
 function readUrl(
-  url: string | undefined,
+  { name, value: url }: Setting,
   listen: { readonly host: string; readonly port: number },
   problems: string[],
 ): string {
   if (url === undefined) return `http://${urlHost(listen.host)}:${listen.port}`;
   const parsed = URL.parse(url);
   if (parsed?.protocol === "http:" || parsed?.protocol === "https:") return url.replace(/\/+$/, "");
-  problems.push(`the server's address ${JSON.stringify(url)} does not start with "http://" or "https://"`);
+  problems.push(`${name} ${JSON.stringify(url)} does not start with "http://" or "https://"`);
   return url;
 }
 

@@ -216,6 +216,6 @@ describe("validate", () => {
     writeHarness('{ "name": "a", "systemPrompt": "b" }');
     const { exitCode, stderr } = await run(["validate"], { HOLDFAST_PORT: "x" });
     expect(exitCode).toBe(3);
-    expect(stderr).toContain('the port "x"');
+    expect(stderr).toContain('HOLDFAST_PORT "x" is not a number');
   });
 });
