@@ -93,12 +93,21 @@ describe("create", () => {
       "harness.json",
       "system-prompt.md",
       "workspace/notes.md",
-      "skills/README.md",
       ".gitignore",
+      "harness.schema.json",
     ]) {
       expect(existsSync(join(cwd, "My Agent", file)), file).toBe(true);
     }
+    expect(existsSync(join(cwd, "My Agent", "skills"))).toBe(false);
     expect((await run(["validate", "My Agent"])).exitCode).toBe(0);
+  });
+
+  test("writes the schema beside the harness where no installed package has it", async () => {
+    await run(["create", "a"]);
+    const harness = JSON.parse(readFileSync(join(cwd, "a/harness.json"), "utf8"));
+    expect(harness.$schema).toBe("./harness.schema.json");
+    const schema = JSON.parse(readFileSync(join(cwd, "a", harness.$schema), "utf8"));
+    expect(schema.properties).toHaveProperty("systemPrompt");
   });
 
   test("says which key to set where there is none", async () => {
@@ -116,6 +125,7 @@ describe("create", () => {
       $schema: "../../node_modules/holdfast/schema/harness.json",
       name: "clerk",
     });
+    expect(existsSync(join(cwd, "agents/clerk/harness.schema.json"))).toBe(false);
   });
 
   test("overwrites nothing", async () => {
@@ -151,7 +161,7 @@ describe("create", () => {
     expect(JSON.parse((await run(["create", "a", "--json"])).stdout)).toMatchObject({
       agent: "a",
       folder: join(cwd, "a"),
-      files: ["harness.json", "system-prompt.md", "workspace/notes.md", "skills/README.md", ".gitignore"],
+      files: ["harness.json", "system-prompt.md", "workspace/notes.md", ".gitignore", "harness.schema.json"],
     });
   });
 });

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { AppError } from "../../lib/errors.ts";
 import { isDirectory, isFile } from "../../lib/files.ts";
@@ -27,7 +27,7 @@ export const create: RunnableCommand = {
         hint: "Pass --name with 1 to 64 lower-case letters, digits and hyphens.",
       });
     }
-    const files = filesOf(name, await schemaPath(folder));
+    const files = filesOf(name, await schemaOf(folder));
     await refuseToOverwrite(folder, [...files.keys()]);
     try {
       for (const [file, text] of files) await writeNew(join(folder, file), text);
@@ -48,22 +48,31 @@ function nameFrom(folder: string): string {
     .replace(/^-+|-+$/g, "");
 }
 
-/** From the folder to the description of harness.json in the nearest `node_modules`, where editors find it. */
-async function schemaPath(folder: string): Promise<string> {
-  const inPackages = join("node_modules", "holdfast", "schema", "harness.json");
-  for (let parent = folder; ; parent = dirname(parent)) {
-    const candidate = join(parent, inPackages);
-    if (parent === dirname(parent)) return `./${inPackages}`;
-    if (await isFile(candidate)) {
-      const path = relative(folder, candidate);
-      return path.startsWith("..") ? path : `./${path}`;
-    }
-  }
+/** Where editors find the description of harness.json, as seen from its folder; `text` where it has to be written there. */
+interface Schema {
+  readonly path: string;
+  readonly text: string | null;
 }
 
-function filesOf(name: string, schema: string): ReadonlyMap<string, string> {
+/** That of the nearest `node_modules`, which stays up to date by itself; without one (a global installation) a copy. */
+async function schemaOf(folder: string): Promise<Schema> {
+  const inPackages = join("node_modules", "holdfast", "schema", "harness.json");
+  for (let parent = folder; parent !== dirname(parent); parent = dirname(parent)) {
+    const candidate = join(parent, inPackages);
+    if (await isFile(candidate)) {
+      const path = relative(folder, candidate);
+      return { path: path.startsWith("..") ? path : `./${path}`, text: null };
+    }
+  }
+  const own = new URL("../../../schema/harness.json", import.meta.url);
+  return { path: `./${schemaCopy}`, text: await readFile(own, "utf8") };
+}
+
+const schemaCopy = "harness.schema.json";
+
+function filesOf(name: string, schema: Schema): ReadonlyMap<string, string> {
   const harness = {
-    $schema: schema,
+    $schema: schema.path,
     name,
     description: "Says in one sentence what this agent is for.",
     systemPrompt: "./system-prompt.md",
@@ -73,8 +82,8 @@ function filesOf(name: string, schema: string): ReadonlyMap<string, string> {
     ["harness.json", `${JSON.stringify(harness, null, 2)}\n`],
     ["system-prompt.md", systemPrompt],
     ["workspace/notes.md", notes],
-    ["skills/README.md", skillsReadme],
     [".gitignore", gitignore],
+    ...(schema.text === null ? [] : [[schemaCopy, schema.text] as const]),
   ]);
 }
 
@@ -89,13 +98,6 @@ const notes = `# Notes
 
 Every new session starts with a copy of this folder. Put here what the agent is to work with; \`holdfast run --file\`
 adds files to one session only.
-`;
-
-const skillsReadme = `# Skills
-
-A skill is a folder with a file \`SKILL.md\`: instructions for one kind of task, and the files that go with them.
-This folder is where they will stand. This release of Holdfast does not read them yet; put what the agent must
-know into \`system-prompt.md\`.
 `;
 
 const gitignore = `# Sessions and their files
