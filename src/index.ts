@@ -8,6 +8,8 @@
  * ```
  */
 export type { AgentDefinition } from "./agents/define.ts";
+export { defineHook, type HookDefinition } from "./hooks/define.ts";
+export type { Hook, HookAnswer, HookQuestion } from "./hooks/hook.ts";
 export type { ErrorCode } from "./lib/errors.ts";
 export { AppError, isAppError } from "./lib/errors.ts";
 export type {
