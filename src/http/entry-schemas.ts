@@ -65,6 +65,7 @@ const cost = z.number().nullable().meta({ description: "US dollars; null when th
 
 const reservation = z.strictObject({
   usd: z.number(),
+  maxOutputTokens: z.exactOptional(z.int()),
   budgets: z.array(
     z.strictObject({
       scope: z.enum(["agent", "tenant"]),
@@ -289,7 +290,13 @@ const entries = [
     inboxId: optionalText,
     reason: optionalText,
   }),
-  z.strictObject({ ...header, ...run, type: z.literal("runFinished"), reason: runEnd }),
+  z.strictObject({
+    ...header,
+    ...run,
+    type: z.literal("runFinished"),
+    reason: runEnd,
+    lostCall: z.exactOptional(z.literal(true)),
+  }),
   z.strictObject({ ...header, ...run, type: z.literal("runFailed"), error }),
 ] as const;
 

@@ -169,6 +169,8 @@ export interface Prefix {
 /** The most that a call can cost, kept free in every budget that it counts against until its price is known. */
 export interface Reservation {
   readonly usd: number;
+  /** The answer was held to so many tokens, which is less than the model may write, because no more was left. */
+  readonly maxOutputTokens?: number;
   readonly budgets: readonly ReservedBudget[];
 }
 
@@ -439,6 +441,8 @@ export interface RunFinished {
   readonly type: "runFinished";
   readonly runId: string;
   readonly reason: RunEnd;
+  /** A request was cut off: what it cost is not known. */
+  readonly lostCall?: true;
 }
 
 export interface RunFailed {

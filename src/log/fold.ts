@@ -1,5 +1,5 @@
 import type { AssistantBlock, Message, ToolCallBlock, ToolResultMessage, Usage } from "./content.ts";
-import { addUsage } from "./content.ts";
+import { addUsage, noUsage } from "./content.ts";
 import type {
   AnswerPart,
   AssistantMessage,
@@ -57,7 +57,7 @@ export function advance(state: Draft, entry: Entry): void {
       state.unanswered = null;
       return;
     case "runResumed":
-      if (entry.lostCall) state.unpricedCalls += 1;
+      if (entry.lostCall) loseCall(state);
       updateRun(state, (run) => ({ ...run, resumes: run.resumes + 1, calling: false }));
       return;
     case "contextOpened":
@@ -75,6 +75,7 @@ export function advance(state: Draft, entry: Entry): void {
       updateRun(state, (run) => ({
         ...run,
         calling: false,
+        reservedUsd: 0,
         resumes: 0,
         failures: purpose === undefined ? [...run.failures, { attempt, failure }] : run.failures,
       }));
@@ -126,6 +127,7 @@ export function advance(state: Draft, entry: Entry): void {
       applyStop(state);
       return;
     case "runFinished":
+      if (entry.lostCall) loseCall(state);
       endRun(state, entry.runId, entry.reason);
       return;
     case "runFailed":
@@ -153,6 +155,8 @@ function newRun({ runId, model, at }: Entry & RunStarted, unanswered: Unanswered
     raisedUsd: null,
     ending: null,
     costUsd: 0,
+    lostUsd: 0,
+    reservedUsd: 0,
     resumes: 0,
   };
 }
@@ -170,6 +174,8 @@ function leaveRunBehind(state: Draft): void {
   state.inputs = [];
   state.run = null;
   state.unanswered = null;
+  // What the shared history cost is on the account of the session that it came from.
+  Object.assign(state, { usage: noUsage, costUsd: 0, unpricedCalls: 0, lostUsd: 0, raisedUsd: null });
 }
 
 const FORKED_BEFORE_RESULT =
@@ -233,7 +239,8 @@ function updateRun(state: Draft, change: (run: RunState) => RunState): void {
   if (state.run !== null) state.run = change(state.run);
 }
 
-function applyModelCalled(state: Draft, { attempt, purpose }: ModelCalled): void {
+function applyModelCalled(state: Draft, { attempt, purpose, reservation }: ModelCalled): void {
+  updateRun(state, (run) => ({ ...run, reservedUsd: reservation?.usd ?? 0 }));
   if (purpose === "summary") {
     updateRun(state, (run) => ({ ...run, calling: true }));
     return;
@@ -287,9 +294,19 @@ function applyAnswer(state: Draft, entry: AssistantMessage): void {
 
 function spend(state: Draft, { usage, costUsd }: Pick<AssistantMessage, "usage" | "costUsd">): void {
   state.usage = addUsage(state.usage, usage);
-  state.costUsd += costUsd ?? 0;
-  if (costUsd === null) state.unpricedCalls += 1;
-  updateRun(state, (run) => ({ ...run, costUsd: run.costUsd + (costUsd ?? 0) }));
+  if (costUsd === null) {
+    loseCall(state);
+    return;
+  }
+  state.costUsd += costUsd;
+  updateRun(state, (run) => ({ ...run, costUsd: run.costUsd + costUsd, reservedUsd: 0 }));
+}
+
+/** Nobody can tell what it cost; budgets count the most that it can have been. */
+function loseCall(state: Draft): void {
+  state.unpricedCalls += 1;
+  state.lostUsd += state.run?.reservedUsd ?? 0;
+  updateRun(state, (run) => ({ ...run, lostUsd: run.lostUsd + run.reservedUsd, reservedUsd: 0 }));
 }
 
 /** Servers that do not count say zero. */

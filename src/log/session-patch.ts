@@ -61,6 +61,7 @@ export function sessionPatch(entries: readonly Entry[]): SessionPatch {
       case "runFinished":
         status = "idle";
         lastRunEnd = entry.reason;
+        if (entry.lostCall) unpricedCalls += 1;
         break;
       case "runFailed":
         status = "idle";

@@ -42,6 +42,8 @@ export interface SessionState {
   readonly usage: Usage;
   readonly costUsd: number;
   readonly unpricedCalls: number;
+  /** The most that calls can have cost whose cost is not known, as far as they were reserved for. */
+  readonly lostUsd: number;
   /** What stands before the messages; null until the first request. */
   readonly context: ContextOpened | null;
   /** How long the transcript was when a provider last counted it. */
@@ -71,6 +73,7 @@ export type CarriedState = Pick<
   | "usage"
   | "costUsd"
   | "unpricedCalls"
+  | "lostUsd"
   | "raisedUsd"
   | "inputs"
 > & { readonly hooks: readonly HookDecided[]; readonly sessionHooks: readonly string[] };
@@ -109,6 +112,10 @@ export interface RunState {
   /** A person ended it at its budget, or a hook. */
   readonly ending: "budget" | "hook" | null;
   readonly costUsd: number;
+  /** The part of the session's `lostUsd` that is this run's. */
+  readonly lostUsd: number;
+  /** What was reserved for the call that is under way. */
+  readonly reservedUsd: number;
   /** How often it was taken up by another process since it last got any further. */
   readonly resumes: number;
 }
@@ -172,7 +179,7 @@ export function isWaiting(run: RunState): boolean {
 /** What a compaction has to carry over: see `Compacted`. */
 export function carriedState(state: SessionState): CarriedState {
   const { agent, run, deferred, unanswered, lastRun, inputs } = state;
-  const { usage, costUsd, unpricedCalls, raisedUsd } = state;
+  const { usage, costUsd, unpricedCalls, lostUsd, raisedUsd } = state;
   const hooks = [...state.hooks.values()];
   const sessionHooks = [...state.sessionHooks];
   return {
@@ -185,6 +192,7 @@ export function carriedState(state: SessionState): CarriedState {
     usage,
     costUsd,
     unpricedCalls,
+    lostUsd,
     raisedUsd,
     hooks,
     sessionHooks,
@@ -215,6 +223,7 @@ export function emptyState(): Draft {
     usage: noUsage,
     costUsd: 0,
     unpricedCalls: 0,
+    lostUsd: 0,
     context: null,
     measured: null,
     compactedSince: false,
@@ -241,6 +250,7 @@ export interface Draft extends SessionState {
   usage: Usage;
   costUsd: number;
   unpricedCalls: number;
+  lostUsd: number;
   context: ContextOpened | null;
   measured: Measured | null;
   compactedSince: boolean;

@@ -71,9 +71,12 @@ export async function runLoop(
         writer.append({ type: "interrupted", runId, interruptId: newId("int"), request: step.request });
         break;
       }
-      case "stop":
-        writer.append({ type: "runFinished", runId: currentRun(writer).id, reason: step.reason });
+      case "stop": {
+        const { id: runId, calling } = currentRun(writer);
+        const lost = calling ? { lostCall: true as const } : {};
+        writer.append({ type: "runFinished", runId, reason: step.reason, ...lost });
         break;
+      }
       case "fail":
         writer.append({ type: "runFailed", runId: currentRun(writer).id, error: step.error });
         break;
