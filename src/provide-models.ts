@@ -1,10 +1,12 @@
 import type { Agent } from "./agents/agent.ts";
 import type { BuiltAgent } from "./agents/build.ts";
 import type { ModelConfig } from "./config.ts";
+import { systemClock } from "./lib/clock.ts";
 import { AppError } from "./lib/errors.ts";
 import { withoutUndefined } from "./lib/json.ts";
 import { noUsage } from "./log/content.ts";
 import { type Catalogue, priceOf } from "./models/catalogue.ts";
+import { createCircuitBreakers } from "./models/circuit-breaker.ts";
 import type { Model, ModelResolver } from "./models/model.ts";
 import type { ModelEntry } from "./models/model-entry.ts";
 import { createModelResolver, parseModelId } from "./models/resolve.ts";
@@ -21,8 +23,11 @@ export async function provideModels(
   config: ModelConfig,
 ): Promise<(agent: Agent, modelId: string) => Model> {
   const resolvers = new Map<string, ModelResolver>();
-  for (const { agent, model } of agents) resolvers.set(agent.name, await resolverFor(agent, model, config));
-  const others = createModelResolver({ keys: config.apiKey });
+  const breakers = createCircuitBreakers(systemClock);
+  for (const { agent, model } of agents) {
+    resolvers.set(agent.name, await resolverFor(agent, model, config, breakers));
+  }
+  const others = createModelResolver({ keys: config.apiKey, breakers });
   return (agent, modelId) => (resolvers.get(agent.name) ?? others)(modelId);
 }
 
@@ -30,6 +35,7 @@ async function resolverFor(
   agent: Agent,
   choice: BuiltAgent["model"],
   config: ModelConfig,
+  breakers: ReturnType<typeof createCircuitBreakers>,
 ): Promise<ModelResolver> {
   const scripted =
     choice.type === "scripted"
@@ -39,6 +45,7 @@ async function resolverFor(
   const ownProvider = ownServer === null ? undefined : parseModelId(agent.model.id).provider;
   const resolve = createModelResolver({
     keys: config.apiKey,
+    breakers,
     baseUrl: (provider) => {
       if (ownServer !== null && provider === ownProvider) return ownServer;
       return provider === "ollama" ? config.ollamaUrl : undefined;

@@ -12,12 +12,21 @@ const K128 = 128_000;
 const K200 = 200_000;
 const K64 = 64_000;
 
-/** Prices of Anthropic follow the one for input: a write to the cache for five minutes costs a quarter more. */
-const claude = (input: number, output: number, cacheRead: number) => ({
+/** Prices of Anthropic follow the one for input: a write to the cache costs a quarter more for five minutes, twice as much for an hour. */
+const claudeFlat = (input: number, output: number, cacheRead: number) => ({
   input,
   output,
   cacheRead,
   cacheWrite: input * 1.25,
+  cacheWrite1h: input * 2,
+});
+
+/** A batch costs half, of whatever kind its tokens are. */
+const HALF = 0.5;
+
+const claude = (input: number, output: number, cacheRead: number) => ({
+  ...claudeFlat(input, output, cacheRead),
+  batch: HALF,
 });
 
 const anthropic: readonly Row[] = [
@@ -38,7 +47,7 @@ const anthropic: readonly Row[] = [
     "claude-haiku-5-5",
     MILLION,
     K128,
-    { ...claude(0.1, 0.5, 0.01), longPrompt: { above: 100_000, ...claude(0.5, 2.5, 0.05) } },
+    { ...claude(0.1, 0.5, 0.01), longPrompt: { above: 100_000, ...claudeFlat(0.5, 2.5, 0.05) } },
   ],
   ["claude-haiku-4-5", K200, K64, claude(1, 5, 0.1)],
 ];
@@ -50,6 +59,7 @@ const gpt = (input: number, output: number, cacheRead: number, cacheWrite?: numb
     above: 272_000,
     ...gptFlat(input * 2, output * 1.5, cacheRead * 2, cacheWrite && cacheWrite * 2),
   },
+  batch: HALF,
 });
 
 const gptFlat = (input: number, output: number, cacheRead: number, cacheWrite?: number) => ({
@@ -67,11 +77,11 @@ const openai: readonly Row[] = [
   ["gpt-5.6-terra", undefined, undefined, gpt(2, 12, 0.2)],
   ["gpt-5.6-luna", undefined, undefined, gpt(0.2, 1.2, 0.02)],
   ["gpt-5.4", 1_050_000, K128, gpt(2.5, 15, 0.25)],
-  ["gpt-5.2", 400_000, K128, gptFlat(1.75, 14, 0.175)],
-  ["gpt-5.1", 400_000, K128, gptFlat(1.25, 10, 0.125)],
-  ["gpt-5", 400_000, K128, gptFlat(1.25, 10, 0.125)],
-  ["gpt-5-mini", 400_000, K128, gptFlat(0.25, 2, 0.025)],
-  ["gpt-5-nano", 400_000, K128, gptFlat(0.05, 0.4, 0.005)],
+  ["gpt-5.2", 400_000, K128, { ...gptFlat(1.75, 14, 0.175), batch: HALF }],
+  ["gpt-5.1", 400_000, K128, { ...gptFlat(1.25, 10, 0.125), batch: HALF }],
+  ["gpt-5", 400_000, K128, { ...gptFlat(1.25, 10, 0.125), batch: HALF }],
+  ["gpt-5-mini", 400_000, K128, { ...gptFlat(0.25, 2, 0.025), batch: HALF }],
+  ["gpt-5-nano", 400_000, K128, { ...gptFlat(0.05, 0.4, 0.005), batch: HALF }],
 ];
 
 /** Without the rent for explicit caches, which Holdfast does not make. */
@@ -104,8 +114,7 @@ const google: readonly Row[] = [
  *
  * `asOf` is the month in which the figures were compared with published copies of `source` and with price lists that cite
  * it, not with a bill. Prices change: whoever depends on them puts their own into the configuration. What could not be
- * confirmed is left out. Surcharges for options that Holdfast does not set (priority, regions, long-lived caches) are not
- * here.
+ * confirmed is left out. Surcharges for options that Holdfast does not set (priority, regions) are not here.
  */
 export const builtInModels: readonly ModelEntry[] = [
   ...entries("anthropic", "https://platform.claude.com/docs/en/about-claude/pricing", anthropic),

@@ -23,6 +23,30 @@ test.each<{ name: string; model: string; usage: Partial<Usage>; dollars: number 
     dollars: 3.75,
   },
   {
+    name: "written to the cache for an hour",
+    model: "anthropic/claude-sonnet-4-6",
+    usage: { cacheWrite: million, cacheWrite1h: million },
+    dollars: 6,
+  },
+  {
+    name: "written to the cache for both times",
+    model: "anthropic/claude-sonnet-4-6",
+    usage: { cacheWrite: million, cacheWrite1h: 400_000 },
+    dollars: 0.6 * 3.75 + 0.4 * 6,
+  },
+  {
+    name: "a long prompt that was written for an hour",
+    model: "anthropic/claude-haiku-5-5",
+    usage: { input: 1, cacheWrite: 200_000, cacheWrite1h: 200_000 },
+    dollars: (0.5 + 200_000 * 1) / million,
+  },
+  {
+    name: "writes for an hour without a price",
+    model: "openai/gpt-6-sol",
+    usage: { cacheWrite: 1, cacheWrite1h: 1 },
+    dollars: null,
+  },
+  {
     name: "everything; reasoning is part of the output",
     model: "openai/gpt-5.2",
     usage: { input: 1000, cacheRead: 10_000, output: 500, reasoning: 400 },
@@ -65,6 +89,93 @@ test.each<{ name: string; model: string; usage: Partial<Usage>; dollars: number 
   const price = createCatalogue().price(model, { ...noUsage, ...usage });
   if (dollars === null) expect(price).toBeNull();
   else expect(price).toBeCloseTo(dollars, 10);
+});
+
+test.each<{ model: string; usage: Partial<Usage>; dollars: number | null }>([
+  {
+    model: "anthropic/claude-sonnet-4-6",
+    usage: { input: 1000, cacheRead: 2000, cacheWrite: 3000, cacheWrite1h: 1000, output: 4000 },
+    dollars: (1000 * 3 + 2000 * 0.3 + 2000 * 3.75 + 1000 * 6 + 4000 * 15) / 2 / million,
+  },
+  { model: "openai/gpt-5.4", usage: { input: 300_000 }, dollars: 0.75 },
+  { model: "google/gemini-2.5-pro", usage: { input: 1 }, dollars: null },
+  { model: "scripted", usage: { input: 1 }, dollars: 0 },
+])("price of a batch of $model", ({ model, usage, dollars }) => {
+  const price = createCatalogue().price(model, { ...noUsage, ...usage }, "batch");
+  if (dollars === null) expect(price).toBeNull();
+  else expect(price).toBeCloseTo(dollars, 10);
+});
+
+test.each<{
+  name: string;
+  model: string;
+  tokens: [number, number];
+  lifetime?: "5m" | "1h";
+  dollars: number | null;
+}>([
+  {
+    name: "everything is written to the cache",
+    model: "anthropic/claude-sonnet-4-6",
+    tokens: [million, 1000],
+    dollars: 3.75 + 0.015,
+  },
+  {
+    name: "for an hour",
+    model: "anthropic/claude-sonnet-4-6",
+    tokens: [million, 1000],
+    lifetime: "1h",
+    dollars: 6 + 0.015,
+  },
+  { name: "writes cost nothing more", model: "openai/gpt-5.2", tokens: [million, 0], dollars: 1.75 },
+  {
+    name: "writes have one price",
+    model: "openai/gpt-6-sol",
+    tokens: [1000, 0],
+    lifetime: "1h",
+    dollars: 0.0025,
+  },
+  { name: "a long prompt", model: "openai/gpt-5.4", tokens: [300_000, 1000], dollars: 1.5 + 0.0225 },
+  { name: "an unknown model", model: "ollama/qwen3", tokens: [1, 1], dollars: null },
+  { name: "a script", model: "scripted/demo", tokens: [million, million], dollars: 0 },
+])("the most that a call can cost: $name", ({ model, tokens, lifetime, dollars }) => {
+  const most = createCatalogue().worstCase(model, ...tokens, lifetime);
+  if (dollars === null) expect(most).toBeNull();
+  else expect(most).toBeCloseTo(dollars, 10);
+});
+
+test("no call costs more than the worst case", () => {
+  const catalogue = createCatalogue();
+  const shares: Partial<Usage>[] = [{ input: 1 }, { cacheRead: 1 }, { cacheWrite: 1 }];
+  for (const { id } of catalogue.list()) {
+    for (const prompt of [1000, 150_000, 500_000]) {
+      for (const [name] of shares.flatMap(Object.entries)) {
+        const price = catalogue.price(id, { ...noUsage, [name]: prompt, output: 2000 });
+        const most = catalogue.worstCase(id, prompt, 2000);
+        if (price !== null) expect(price).toBeLessThanOrEqual((most ?? 0) + 1e-9);
+      }
+    }
+  }
+});
+
+test.each([
+  ["anthropic/claude-haiku-4-5-20251001", { contextWindow: 200_000, maxOutput: 64_000, images: true }],
+  ["openai/gpt-7", { contextWindow: null, maxOutput: null, images: true }],
+  ["ollama/qwen3", { contextWindow: null, maxOutput: null, images: false }],
+  ["scripted", { contextWindow: null, maxOutput: null, images: true }],
+])("what is known of %s", (model, facts) => {
+  expect(createCatalogue().facts(model)).toEqual(facts);
+});
+
+test("the configuration's own facts win, and a script can be given some", () => {
+  const abilities = { tools: true, images: false, reasoning: false };
+  const catalogue = createCatalogue([
+    { id: "openai/gpt-5", contextWindow: 1000, abilities },
+    { id: "scripted", contextWindow: 5000, prices: { input: 1, output: 2 } },
+  ]);
+  expect(catalogue.facts("openai/gpt-5")).toEqual({ contextWindow: 1000, maxOutput: 128_000, images: false });
+  expect(catalogue.facts("scripted")).toEqual({ contextWindow: 5000, maxOutput: null, images: true });
+  expect(catalogue.worstCase("scripted", million, million)).toBe(3);
+  expect(catalogue.price("scripted", { ...noUsage, output: million })).toBe(2);
 });
 
 test("the configuration adds models and replaces fields", () => {

@@ -71,7 +71,9 @@ export type ModelEvent =
   | { readonly type: "toolCallDelta"; readonly callId: string; readonly text: string }
   /**
    * A call is complete while the answer goes on: everything complete so far, of which the call is the last block. Its tool
-   * may start now. Not sent for a call with which the answer ends.
+   * may start now. The answer, when it comes, begins with the same blocks; when it fails instead, they are all there is of it.
+   * Several calls that became complete at once are told with one event. Not sent for a call with which the answer ends, as
+   * far as that can be told in time: a provider that is silent behind its last call is taken to be writing.
    */
   | { readonly type: "callCompleted"; readonly soFar: Pick<ModelAnswer, "blocks" | "sidecar"> }
   | { readonly type: "finished"; readonly answer: ModelAnswer }

@@ -1,10 +1,12 @@
 import type { LanguageModelV4 } from "@ai-sdk/provider";
+import { systemClock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
 import { nearest } from "../lib/json.ts";
 import { createAiSdkModel } from "./ai-sdk/ai-sdk.ts";
 import { loadLanguageModel } from "./ai-sdk/load.ts";
 import type { ModelLimits } from "./ai-sdk/patience.ts";
 import { compatibleProvider, knownProviders, type Provider } from "./ai-sdk/providers.ts";
+import { type CircuitBreaker, createCircuitBreakers, withCircuitBreaker } from "./circuit-breaker.ts";
 import type { Model, ModelResolver } from "./model.ts";
 
 export interface ModelResolverOptions {
@@ -18,12 +20,19 @@ export interface ModelResolverOptions {
   readonly fetch?: typeof globalThis.fetch;
   /** Serves "scripted" and "scripted/<name>". */
   readonly scripted?: Model;
-  readonly limits?: Partial<ModelLimits>;
+  /** How long each model may say nothing. What is left out has its default. */
+  readonly limits?: (modelId: string) => Partial<ModelLimits>;
+  /**
+   * The circuit breaker of a provider, by a name that tells its servers apart. Resolvers of one process share theirs. Default:
+   * breakers of this resolver's own.
+   */
+  readonly breakers?: (name: string) => CircuitBreaker;
 }
 
 /** Finds models by id. A model is made once for each id, so that what it remembers of a conversation's mapping is kept. */
 export function createModelResolver(options: ModelResolverOptions): ModelResolver {
   const models = new Map<string, Model>();
+  const breakers = options.breakers ?? createCircuitBreakers(systemClock);
   return (modelId) => {
     const { provider: providerName, name } = parseModelId(modelId);
     if (providerName === "scripted") return scriptedModel(options);
@@ -31,7 +40,9 @@ export function createModelResolver(options: ModelResolverOptions): ModelResolve
     requireKey(provider, options);
     let model = models.get(modelId);
     if (model === undefined) {
-      model = createModel(modelId, provider, name, options);
+      const server = options.baseUrl?.(providerName);
+      const breaker = breakers(server === undefined ? providerName : `${providerName} at ${server}`);
+      model = withCircuitBreaker(createModel(modelId, provider, name, options), breaker);
       models.set(modelId, model);
     }
     return model;
@@ -58,7 +69,7 @@ function createModel(id: string, provider: Provider, name: string, options: Mode
   let known: { readonly key: string | undefined; readonly model: Promise<LanguageModelV4> } | undefined;
   return createAiSdkModel({
     id,
-    dialect: { provider: provider.name, protocol: provider.protocol },
+    dialect: { provider: provider.name, protocol: provider.protocol, model: id },
     key: () => options.keys(provider.name),
     languageModel() {
       const key = requireKey(provider, options);
@@ -72,7 +83,7 @@ function createModel(id: string, provider: Provider, name: string, options: Mode
       }
       return known.model;
     },
-    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.limits === undefined ? {} : { limits: options.limits(id) }),
   });
 }
 

@@ -1,69 +1,23 @@
 import { describe, expect, test } from "vitest";
-import { type Play, type ProviderServer, serveProvider } from "../../../test/provider-server.ts";
+import {
+  anthropic,
+  collect,
+  finished,
+  modelAt,
+  never,
+  ollama,
+  openai,
+  play,
+  remembered,
+  request,
+  resultsFor,
+  shell,
+  user,
+} from "../../../test/provider-client.ts";
+import { type Play, serveProvider } from "../../../test/provider-server.ts";
 import type { Message } from "../../log/content.ts";
-import type { ModelAnswer, ModelEvent, ModelRequest } from "../model.ts";
-import { createModelResolver, type ModelResolverOptions } from "../resolve.ts";
-
-const anthropic = "anthropic/claude-sonnet-4-6";
-const openai = "openai/gpt-5.2";
-const ollama = "ollama/qwen3";
-const never = new AbortController().signal;
-
-const shell = {
-  name: "shell",
-  description: "Runs a command.",
-  inputSchema: { type: "object", properties: { command: { type: "string" } } },
-};
-
-function request(messages: readonly Message[] = [user("What is here?")], more: Partial<ModelRequest> = {}) {
-  return { system: "Be brief.", tools: [shell], messages, sessionId: "session-1", ...more };
-}
-
-function user(text: string): Message {
-  return { role: "user", blocks: [{ type: "text", text }] };
-}
-
-function modelAt(server: ProviderServer, id: string, more: Partial<ModelResolverOptions> = {}) {
-  const keys = () => "sk-test-0123456789";
-  return createModelResolver({ keys, baseUrl: () => `${server.url}/v1`, ...more })(id);
-}
-
-async function collect(events: AsyncIterable<ModelEvent>): Promise<ModelEvent[]> {
-  const all: ModelEvent[] = [];
-  for await (const event of events) all.push(event);
-  return all;
-}
-
-function finished(events: readonly ModelEvent[]): ModelAnswer {
-  const last = events.at(-1);
-  if (last?.type !== "finished") throw new Error(`not finished: ${JSON.stringify(last)}`);
-  return last.answer;
-}
-
-/** The answer as it comes back in the next request, after a round trip through the log's JSON. */
-function remembered(model: string, { blocks, sidecar }: ModelAnswer): Message {
-  const message = { role: "assistant", blocks, model, ...(sidecar === undefined ? {} : { sidecar }) };
-  return JSON.parse(JSON.stringify(message));
-}
-
-function resultsFor({ blocks }: ModelAnswer): Message {
-  return {
-    role: "tool",
-    results: blocks
-      .filter((block) => block.type === "toolCall")
-      .map(({ callId, name }) => ({
-        callId,
-        name,
-        blocks: [{ type: "text", text: `did ${name}` }],
-        isError: false,
-      })),
-  };
-}
-
-async function play(id: string, what: Play, more: Partial<ModelResolverOptions> = {}): Promise<ModelEvent[]> {
-  await using server = await serveProvider(what);
-  return await collect(modelAt(server, id, more).stream(request(), never));
-}
+import type { ModelEvent } from "../model.ts";
+import { createModelResolver } from "../resolve.ts";
 
 describe("Anthropic Messages", () => {
   test("thinking, text, parallel calls, usage", async () => {
@@ -76,6 +30,7 @@ describe("Anthropic Messages", () => {
       { type: "toolCallStarted", callId: "toolu_01BBB", name: "shell" },
       { type: "toolCallDelta", callId: "toolu_01BBB", text: '{"command": "ls' },
       { type: "toolCallDelta", callId: "toolu_01BBB", text: ' -l"}' },
+      expect.objectContaining({ type: "callCompleted" }),
       { type: "toolCallStarted", callId: "toolu_01CCC", name: "read" },
       { type: "toolCallDelta", callId: "toolu_01CCC", text: '{"path": "a.log"}' },
     ]);
@@ -100,7 +55,14 @@ describe("Anthropic Messages", () => {
     const model = modelAt(server, anthropic);
     const first = finished(await collect(model.stream(request(), never)));
     const history = [user("What is here?"), remembered(anthropic, first), resultsFor(first)];
-    const second = finished(await collect(model.stream(request(history, { reasoning: "high" }), never)));
+    const breakpoints = [
+      { after: "system" },
+      { after: "message", index: 0 },
+      { after: "message", index: 2 },
+    ] as const;
+    const cache = { key: "k1", lifetime: "5m", breakpoints } as const;
+    const asked = request(history, { reasoning: "high", cache });
+    const second = finished(await collect(model.stream(asked, never)));
     expect(second).toMatchObject({ blocks: [{ type: "text", text: "Two files." }], stopReason: "endTurn" });
     expect(second).not.toHaveProperty("sidecar");
 
@@ -152,13 +114,6 @@ describe("Anthropic Messages", () => {
     expect(server.connections).toBeLessThanOrEqual(2);
   });
 
-  test("without a system prompt, the tools are marked", async () => {
-    await using server = await serveProvider({ fixture: "anthropic/text.sse" });
-    await collect(modelAt(server, anthropic).stream(request(undefined, { system: "" }), never));
-    expect(server.requests[0]?.body).not.toHaveProperty("system");
-    expect(server.requests[0]?.body.tools).toMatchObject([{ cache_control: { type: "ephemeral" } }]);
-  });
-
   test("arguments that are not JSON", async () => {
     const answer = finished(await play(anthropic, { fixture: "anthropic/malformed-arguments.sse" }));
     expect(answer).toMatchObject({
@@ -197,9 +152,10 @@ describe("OpenAI Responses", () => {
   test("the next request brings reasoning items back byte for byte, and nothing is stored there", async () => {
     await using server = await serveProvider({ fixture: "openai/reasoning-and-tools.sse" });
     const model = modelAt(server, openai);
+    const cache = { key: "session-1", lifetime: "1h", breakpoints: [{ after: "system" }] } as const;
     const first = finished(await collect(model.stream(request(), never)));
     const history = [user("What is here?"), remembered(openai, first), resultsFor(first)];
-    await collect(model.stream(request(history, { reasoning: "low", maxOutputTokens: 500 }), never));
+    await collect(model.stream(request(history, { reasoning: "low", maxOutputTokens: 500, cache }), never));
 
     const { body, path, headers } = server.requests[1] ?? {};
     expect(path).toBe("/v1/responses");
@@ -231,12 +187,6 @@ describe("OpenAI Responses", () => {
       { type: "function_call_output", call_id: "call_01", output: "did shell" },
       { type: "function_call_output", call_id: "call_02", output: "did read" },
     ]);
-  });
-
-  test("a long session id becomes a cache key of the allowed length", async () => {
-    await using server = await serveProvider({ fixture: "openai/incomplete.sse" });
-    await collect(modelAt(server, openai).stream(request(undefined, { sessionId: "s".repeat(200) }), never));
-    expect(server.requests[0]?.body.prompt_cache_key).toMatch(/^[0-9a-f]{64}$/);
   });
 
   test("cut at the output limit", async () => {
@@ -553,7 +503,7 @@ describe("abort and time limits", () => {
 
   test("a provider that never begins", async () => {
     await using server = await serveProvider({ fixture: "anthropic/text.sse", hangAfter: 0 });
-    const model = modelAt(server, anthropic, { limits: { firstTokenMs: 50 } });
+    const model = modelAt(server, anthropic, { limits: () => ({ firstTokenMs: 50 }) });
     expect(await collect(model.stream(request(), never))).toEqual([
       { type: "failed", failure: { kind: "timeout", message: "no answer began within 0.05 s" } },
     ]);
@@ -562,7 +512,7 @@ describe("abort and time limits", () => {
 
   test("a provider that stops in the middle", async () => {
     await using server = await serveProvider(hanging);
-    const model = modelAt(server, anthropic, { limits: { betweenTokensMs: 50 } });
+    const model = modelAt(server, anthropic, { limits: () => ({ betweenTokensMs: 50 }) });
     const events = await collect(model.stream(request(), never));
     expect(events[0]?.type).toBe("reasoningDelta");
     expect(events.at(-1)).toEqual({
@@ -574,7 +524,9 @@ describe("abort and time limits", () => {
 
   test("a slow reader is not a slow provider", async () => {
     await using server = await serveProvider({ fixture: "anthropic/text.sse" });
-    const model = modelAt(server, anthropic, { limits: { firstTokenMs: 10_000, betweenTokensMs: 1_000 } });
+    const model = modelAt(server, anthropic, {
+      limits: () => ({ firstTokenMs: 10_000, betweenTokensMs: 1_000 }),
+    });
     const events: ModelEvent[] = [];
     for await (const event of model.stream(request(), never)) {
       events.push(event);

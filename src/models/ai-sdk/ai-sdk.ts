@@ -2,11 +2,11 @@ import type { LanguageModelV4, LanguageModelV4StreamPart } from "@ai-sdk/provide
 import { raceSignal } from "../../lib/streams.ts";
 import type { ModelFailure } from "../../log/entry.ts";
 import type { Model, ModelEvent, ModelRequest } from "../model.ts";
-import { createAnswerReader } from "./answer.ts";
+import { type AnswerReader, createAnswerReader } from "./answer.ts";
 import type { Dialect } from "./dialect.ts";
 import { toFailure } from "./failure.ts";
 import { defaultLimits, type ModelLimits, type Patience, startPatience } from "./patience.ts";
-import { createRequestMapper } from "./request.ts";
+import { createRequestMapper, type MapRequest } from "./request.ts";
 
 export interface AiSdkModelOptions {
   /** "provider/name". */
@@ -31,64 +31,98 @@ export interface AiSdkModelOptions {
  * - `providers.ts`, `load.ts`: which packages there are, and how to get a language model out of them
  */
 export function createAiSdkModel(options: AiSdkModelOptions): Model {
-  const { id, dialect, languageModel } = options;
-  const limits = { ...defaultLimits, ...options.limits };
-  const mapRequest = createRequestMapper(dialect);
+  const wire: Wire = {
+    ...options,
+    mapRequest: createRequestMapper(options.dialect),
+    limits: { ...defaultLimits, ...options.limits },
+  };
+  return { id: options.id, stream: (request, signal) => streamAnswer(wire, request, signal) };
+}
 
-  async function* stream(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelEvent, void> {
-    const patience = startPatience(signal, limits);
-    let parts: Parts | undefined;
-    let isComplete = false;
-    try {
-      parts = await raceSignal(open(request, patience), patience.signal, undefined);
-      const answer = createAnswerReader(dialect.provider);
-      // One loop, without a generator inside: it runs for every chunk.
-      while (parts !== undefined) {
-        patience.wait();
-        const { done, value: part } = await parts.read();
-        if (done) break;
-        const event = answer.take(part);
-        patience.heard(event !== undefined);
-        if (event === undefined) continue;
-        if (event.type === "failed") {
-          yield failed(event.failure);
-          return;
-        }
-        if (event.type === "finished") {
-          isComplete = true;
-          await drain(parts);
-        }
-        yield event;
-        if (isComplete) return;
+interface Wire extends Omit<AiSdkModelOptions, "limits"> {
+  readonly mapRequest: MapRequest;
+  readonly limits: ModelLimits;
+}
+
+async function* streamAnswer(
+  wire: Wire,
+  request: ModelRequest,
+  signal: AbortSignal,
+): AsyncGenerator<ModelEvent, void> {
+  const patience = startPatience(signal, wire.limits);
+  let parts: Parts | undefined;
+  let isComplete = false;
+  try {
+    parts = await raceSignal(open(wire, request, patience), patience.signal, undefined);
+    const answer = createAnswerReader(wire.dialect.provider);
+    // One loop, without a generator inside: it runs for every chunk.
+    while (parts !== undefined) {
+      patience.wait();
+      const reading = parts.read();
+      if (answer.hasNews) yield* tellWhenQuiet(reading, answer, patience);
+      const { done, value: part } = await reading;
+      if (done) break;
+      const completed = answer.tell(part);
+      const event = answer.take(part);
+      patience.heard(event !== undefined);
+      if (completed !== undefined) yield completed;
+      if (event === undefined) continue;
+      if (event.type === "failed") {
+        yield failed(event.failure, wire);
+        return;
       }
-      yield failed(endFailure(patience, limits));
-    } catch (error) {
-      yield failed(patience.ended === undefined ? toFailure(error) : endFailure(patience, limits));
-    } finally {
-      patience.close(isComplete);
-      if (!isComplete) parts?.cancel().catch(() => {});
+      if (event.type === "finished") {
+        isComplete = true;
+        await drain(parts);
+      }
+      yield event;
+      if (isComplete) return;
     }
+    yield failed(endFailure(patience, wire.limits), wire);
+  } catch (error) {
+    yield failed(patience.ended === undefined ? toFailure(error) : endFailure(patience, wire.limits), wire);
+  } finally {
+    patience.close(isComplete);
+    if (!isComplete) parts?.cancel().catch(() => {});
   }
+}
 
-  async function open(request: ModelRequest, { signal }: Patience): Promise<Parts> {
-    const model = await languageModel();
-    const { stream: parts } = await model.doStream({ ...mapRequest(request), abortSignal: signal });
-    const reader = parts.getReader();
-    // Ends a read that is under way, whatever the package does with the signal.
-    const cancel = () => void reader.cancel().catch(() => {});
-    if (signal.aborted) cancel();
-    else signal.addEventListener("abort", cancel, { once: true });
-    return reader;
-  }
-
-  function failed(failure: ModelFailure): ModelEvent {
-    return { type: "failed", failure: withoutSecret(failure, options.key?.()) };
-  }
-
-  return { id, stream };
+async function open(
+  { languageModel, mapRequest }: Wire,
+  request: ModelRequest,
+  { signal }: Patience,
+): Promise<Parts> {
+  const model = await languageModel();
+  const { stream: parts } = await model.doStream({ ...mapRequest(request), abortSignal: signal });
+  const reader = parts.getReader();
+  // Ends a read that is under way, whatever the package does with the signal.
+  const cancel = () => void reader.cancel().catch(() => {});
+  if (signal.aborted) cancel();
+  else signal.addEventListener("abort", cancel, { once: true });
+  return reader;
 }
 
 type Parts = ReadableStreamDefaultReader<LanguageModelV4StreamPart>;
+
+/** A provider that says nothing for so long behind a call is at work on what follows it; the end comes at once. */
+const QUIET_MS = 20;
+
+/** Sets a timer behind calls only, not for every chunk. */
+async function* tellWhenQuiet(
+  reading: Promise<unknown>,
+  answer: AnswerReader,
+  patience: Patience,
+): AsyncGenerator<ModelEvent, void> {
+  const { promise: quiet, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(resolve, QUIET_MS, true);
+  const isQuiet = await Promise.race([reading.then(() => false), quiet]).finally(() => clearTimeout(timer));
+  const event = isQuiet ? answer.tell() : undefined;
+  if (event === undefined) return;
+  // Until the reader comes back, the provider's silence does not count.
+  patience.heard(false);
+  yield event;
+  patience.wait();
+}
 
 const DRAIN_MS = 100;
 
@@ -102,6 +136,10 @@ async function drain(parts: Parts): Promise<void> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+function failed(failure: ModelFailure, { key }: Wire): ModelEvent {
+  return { type: "failed", failure: withoutSecret(failure, key?.()) };
 }
 
 function endFailure({ ended }: Patience, limits: ModelLimits): ModelFailure {

@@ -5,7 +5,7 @@ import type {
 } from "@ai-sdk/provider";
 import type { ModelEvent } from "../model.ts";
 import { toFailure } from "./failure.ts";
-import { type Draft, finish } from "./finish.ts";
+import { type Draft, finish, soFar } from "./finish.ts";
 import { mergeMetadata } from "./sidecar.ts";
 
 /** Gathers the parts of one stream into an answer. Runs for every chunk, so it does as little as it can. */
@@ -15,7 +15,24 @@ export interface AnswerReader {
    * A call that comes in one piece has no deltas.
    */
   take(part: LanguageModelV4StreamPart): ModelEvent | undefined;
+  /** Whether there is a call of which `tell` has not told yet. */
+  readonly hasNews: boolean;
+  /**
+   * The answer up to the last call that is complete together with all that stands before it: once, as soon as it is clear that
+   * the answer goes on, because `next` is a piece of it, or because (without `next`) the provider is silent.
+   */
+  tell(next?: LanguageModelV4StreamPart): ModelEvent | undefined;
 }
+
+const CONTENT: ReadonlySet<LanguageModelV4StreamPart["type"]> = new Set([
+  "text-start",
+  "text-delta",
+  "reasoning-start",
+  "reasoning-delta",
+  "tool-input-start",
+  "tool-input-delta",
+  "tool-call",
+]);
 
 type Part<Type extends LanguageModelV4StreamPart["type"]> = Extract<
   LanguageModelV4StreamPart,
@@ -30,6 +47,10 @@ export function createAnswerReader(provider: string): AnswerReader {
   const thoughts = new Map<string, Draft>();
   const calls = new Map<string, Draft>();
   let hasReasoned = false;
+  /** How many drafts are complete from the first one on, and how many of them were told of. */
+  let complete = 0;
+  let told = 0;
+  let news: ModelEvent | undefined;
 
   function begin(open: Map<string, Draft>, draft: Draft): Draft {
     drafts.push(draft);
@@ -65,10 +86,29 @@ export function createAnswerReader(provider: string): AnswerReader {
     const draft = begun ?? begin(calls, newDraft("toolCall", callId, undefined, name));
     draft.text = input;
     end(calls, callId, providerMetadata);
+    if (completeCalls() > told) {
+      told = completeCalls();
+      news = soFar(drafts.slice(0, told), provider);
+    }
     return begun === undefined ? { type: "toolCallStarted", callId, name } : undefined;
   }
 
+  /** The number of drafts up to the last call in the unbroken row of complete ones. */
+  function completeCalls(): number {
+    while (drafts[complete]?.isComplete) complete++;
+    return drafts.slice(0, complete).findLastIndex((draft) => draft.type === "toolCall") + 1;
+  }
+
   return {
+    get hasNews() {
+      return news !== undefined;
+    },
+    tell(next) {
+      if (news === undefined || (next !== undefined && !CONTENT.has(next.type))) return undefined;
+      const event = news;
+      news = undefined;
+      return event;
+    },
     take(part) {
       switch (part.type) {
         case "text-delta":
@@ -123,7 +163,7 @@ function newDraft(
   metadata?: SharedV4ProviderMetadata | undefined,
   name = "",
 ): Draft {
-  return { type, id, name, text: "", metadata: metadata ?? null };
+  return { type, id, name, text: "", metadata: metadata ?? null, isComplete: false };
 }
 
 function addMetadata(draft: Draft, metadata: SharedV4ProviderMetadata | undefined): void {
@@ -132,6 +172,8 @@ function addMetadata(draft: Draft, metadata: SharedV4ProviderMetadata | undefine
 
 function end(open: Map<string, Draft>, id: string, metadata: SharedV4ProviderMetadata | undefined): void {
   const draft = open.get(id);
-  if (draft !== undefined) addMetadata(draft, metadata);
+  if (draft === undefined) return;
+  addMetadata(draft, metadata);
+  draft.isComplete = true;
   open.delete(id);
 }

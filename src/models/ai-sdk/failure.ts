@@ -7,14 +7,17 @@ import {
   LoadAPIKeyError,
   TypeValidationError,
 } from "@ai-sdk/provider";
+import { systemClock } from "../../lib/clock.ts";
 import { errorMessage, isAppError, systemErrorCode } from "../../lib/errors.ts";
 import { isRecord } from "../../lib/json.ts";
-import type { ModelFailure, ModelFailureKind } from "../../log/entry.ts";
+import type { ModelFailure } from "../../log/entry.ts";
+import { type FailureFacts, kindOf } from "./failure-kind.ts";
+import { type RetryHints, readRetryAfter } from "./retry-after.ts";
 
 /** Whatever was thrown by a provider package, or came as an error in its stream. Never holds a key. */
 export function toFailure(error: unknown): ModelFailure {
   const facts = factsOf(error);
-  const retryAfterMs = readRetryAfter(facts.headers);
+  const retryAfterMs = readRetryAfter(facts, systemClock.now());
   return {
     kind: kindOf(facts),
     message: tidy(facts.message),
@@ -23,16 +26,7 @@ export function toFailure(error: unknown): ModelFailure {
   };
 }
 
-interface Facts {
-  readonly message: string;
-  readonly status?: number | undefined;
-  /** The provider's own words for the error, such as "insufficient_quota"; in lower case. */
-  readonly codes: string;
-  readonly headers?: Readonly<Record<string, string>> | undefined;
-  readonly isNetwork?: boolean;
-  readonly isTimeout?: boolean;
-  readonly isConfiguration?: boolean;
-}
+type Facts = FailureFacts & RetryHints;
 
 function factsOf(error: unknown): Facts {
   if (APICallError.isInstance(error)) return factsOfCall(error);
@@ -41,8 +35,7 @@ function factsOf(error: unknown): Facts {
     return { message: error.message + hint, codes: "", isConfiguration: true };
   }
   if (LoadAPIKeyError.isInstance(error)) return { message: error.message, codes: "authentication" };
-  if (isUnreadable(error))
-    return { message: `the answer cannot be read: ${error.message}`, codes: "", isNetwork: true };
+  if (isUnreadable(error)) return factsOfUnreadable(error);
   if (AISDKError.isInstance(error)) return { message: error.message, codes: "", isConfiguration: true };
   if (error instanceof Error) return factsOfThrown(error);
   return factsOfFrame(error);
@@ -58,11 +51,22 @@ function isUnreadable(error: unknown): error is Error {
   );
 }
 
+/** Some servers send errors of another shape than their protocol's, which are then not read as errors. */
+function factsOfUnreadable(error: Error): Facts {
+  const value = TypeValidationError.isInstance(error) ? error.value : undefined;
+  if (isRecord(value) && value.error !== undefined) return factsOfFrame(value);
+  return { message: `the answer cannot be read: ${error.message}`, codes: "", isNetwork: true };
+}
+
 function factsOfCall(error: APICallError): Facts {
-  const { statusCode: status, responseHeaders: headers, data, cause } = error;
+  const { statusCode: status, responseHeaders: headers, responseBody, cause } = error;
   if (status !== undefined && status >= 400) {
-    const message = error.message || `the provider answered with status ${status}`;
-    return { message, status, headers, codes: codesOf(data ?? parse(error.responseBody)) };
+    const data = error.data ?? parse(responseBody);
+    const message =
+      sentenceOf(parse(responseBody)) ??
+      titleOf(responseBody) ??
+      (error.message || `the provider answered with status ${status}`);
+    return { message, status, headers, data, codes: codesOf(data) };
   }
   const thrown = factsOfThrown(cause instanceof Error ? cause : error);
   return { ...thrown, message: `${error.message.replace(/: *$/, "")}${codeSuffix(error.message, cause)}` };
@@ -86,48 +90,21 @@ function factsOfThrown(error: Error): Facts {
 /** Errors that came as data in a stream which had begun well. */
 function factsOfFrame(error: unknown): Facts {
   if (!isRecord(error)) return { message: errorMessage(error), codes: "" };
-  const inner = isRecord(error.error) ? error.error : error;
-  const message = typeof inner.message === "string" ? inner.message : errorMessage(error);
-  const status = typeof error.statusCode === "number" ? error.statusCode : undefined;
-  return { message, status, codes: codesOf(error) };
+  return {
+    message: sentenceOf(error) ?? errorMessage(error),
+    status: statusOf(error),
+    codes: codesOf(error),
+    data: error,
+  };
 }
 
-function kindOf({ status, codes, message, ...facts }: Facts): ModelFailureKind {
-  if (facts.isTimeout) return "timeout";
-  if (facts.isNetwork) return "network";
-  if (CONTEXT_OVERFLOW.test(codes) || CONTEXT_OVERFLOW.test(message)) return "contextOverflow";
-  if (QUOTA.test(codes) || QUOTA.test(message)) return "quota";
-  if (REFUSED.test(codes)) return "refused";
-  const byCode = CODES.find(([pattern]) => pattern.test(codes));
-  if (status === undefined) return byCode?.[1] ?? (facts.isConfiguration ? "badRequest" : "unknown");
-  return kindOfStatus(status) ?? byCode?.[1] ?? "unknown";
+/** OpenRouter and llama.cpp write the status into the error's code. */
+function statusOf(frame: Readonly<Record<string, unknown>>): number | undefined {
+  const inner = isRecord(frame.error) ? frame.error : {};
+  const candidates = [frame.statusCode, frame.code, inner.code].map(Number);
+  return candidates.find((status) => Number.isInteger(status) && status >= 400 && status < 600);
 }
 
-function kindOfStatus(status: number): ModelFailureKind | undefined {
-  if (status === 401 || status === 403) return "authentication";
-  if (status === 402) return "quota";
-  if (status === 408) return "timeout";
-  if (status === 413) return "contextOverflow";
-  if (status === 429) return "rateLimited";
-  if (status === 502 || status === 504) return "network";
-  if (status >= 500) return "overloaded";
-  if (status >= 400) return "badRequest";
-  return undefined;
-}
-
-const CODES: readonly (readonly [RegExp, ModelFailureKind])[] = [
-  [/overloaded|server_error|api_error|unavailable/, "overloaded"],
-  [/rate_limit/, "rateLimited"],
-  [/authentication|permission|invalid_api_key/, "authentication"],
-  [/timeout/, "timeout"],
-  [/invalid_request|not_found/, "badRequest"],
-];
-
-/** The words of Anthropic, OpenAI, Google, Bedrock, vLLM, llama.cpp and others for "the prompt is too long". */
-const CONTEXT_OVERFLOW =
-  /context_length_exceeded|prompt is too long|exceeds? (?:the )?(?:available |model's |maximum )?context|maximum context length|maximum prompt length|input token count.*exceeds|input is too long|exceed_context_size/i;
-const QUOTA = /insufficient_quota|credit balance is too low|billing_hard_limit|billing_error/i;
-const REFUSED = /content_policy|content_filter|invalid_prompt|safety_violation/;
 const NETWORK_CODE = /^(?:E[A-Z]+|UND_ERR_\w+)$/;
 const NETWORK_MESSAGE = /^(?:fetch failed|terminated|failed to fetch|network error)/i;
 const TIMEOUT_CODES: ReadonlySet<string> = new Set([
@@ -137,11 +114,31 @@ const TIMEOUT_CODES: ReadonlySet<string> = new Set([
   "UND_ERR_BODY_TIMEOUT",
 ]);
 
-/** Providers put their codes into `type`, `code` and `status`, at the top or in `error`. */
-function codesOf(data: unknown): string {
-  if (!isRecord(data)) return "";
-  const own = [data.type, data.code, data.status].filter((item) => typeof item === "string").join(" ");
-  return `${own} ${codesOf(data.error ?? (isRecord(data.response) ? data.response.error : undefined))}`.toLowerCase();
+/** Providers put their codes into `type`, `code`, `status` and, for details, `reason`: at the top or in `error`. */
+function codesOf(data: unknown, depth = 0): string {
+  if (Array.isArray(data)) return data.map((item) => codesOf(item, depth)).join(" ");
+  if (!isRecord(data) || depth > MAX_DEPTH) return "";
+  const own = [data.type, data.code, data.status, data.reason].filter((item) => typeof item === "string");
+  const inner = [data.error, data.response, data.details].map((item) => codesOf(item, depth + 1));
+  return [...own, ...inner].join(" ").toLowerCase();
+}
+
+const MAX_DEPTH = 4;
+
+/** The sentence for people: `error.message`, `error` itself, `message`, `detail`; the first that is there. */
+function sentenceOf(data: unknown): string | undefined {
+  const body = Array.isArray(data) ? data[0] : data;
+  if (!isRecord(body)) return undefined;
+  const { error, response, message, detail } = body;
+  const inner = sentenceOf(error) ?? sentenceOf(response);
+  const found = inner ?? [error, message, detail].find((text) => typeof text === "string" && text !== "");
+  return typeof found === "string" ? found : undefined;
+}
+
+/** Of a page that a proxy sent instead of the provider's answer. */
+function titleOf(body: string | undefined): string | undefined {
+  const title = /<title[^>]*>([^<]*)<\/title>/i.exec(body ?? "")?.[1]?.trim();
+  return title === undefined || title === "" ? undefined : `a page instead of an answer: ${title}`;
 }
 
 function parse(text: string | undefined): unknown {
@@ -167,17 +164,6 @@ function codeSuffix(text: string, error: unknown): string {
     .map(systemErrorCode)
     .find((found) => found !== undefined);
   return code === undefined || text.includes(code) ? "" : ` (${code})`;
-}
-
-/** `retry-after` is seconds or a date. Dates are read against the answer's own clock. */
-function readRetryAfter(headers: Readonly<Record<string, string>> | undefined): number | undefined {
-  const precise = Number.parseFloat(headers?.["retry-after-ms"] ?? "");
-  if (precise >= 0) return Math.round(precise);
-  const text = headers?.["retry-after"];
-  if (text === undefined) return undefined;
-  if (/^\d+(?:\.\d+)?$/.test(text)) return Math.round(Number.parseFloat(text) * 1000);
-  const wait = Date.parse(text) - Date.parse(headers?.date ?? "");
-  return wait >= 0 ? wait : undefined;
 }
 
 const MAX_MESSAGE = 1000;

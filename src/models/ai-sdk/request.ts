@@ -5,71 +5,124 @@ import type {
   LanguageModelV4Message,
   SharedV4ProviderOptions,
 } from "@ai-sdk/provider";
-import { sha256 } from "../../lib/ids.ts";
-import type { ModelRequest, ToolSpec } from "../model.ts";
-import type { Dialect } from "./dialect.ts";
-import { createMessageMapper } from "./transcript.ts";
+import type { Message } from "../../log/content.ts";
+import type { CachePlan, ModelRequest, ReasoningEffort, ToolSpec } from "../model.ts";
+import { cacheControl, placeMarks, withMark } from "./cache-marks.ts";
+import { bindsThoughtsToPrefix, type Dialect, takesUserAfterResults } from "./dialect.ts";
+import { createMessageMapper, type MapMessage } from "./transcript.ts";
 
 export type MapRequest = (request: ModelRequest) => LanguageModelV4CallOptions;
 
-/** The mapping of requests for one dialect. Keep it: it remembers the messages that it has mapped. */
+/** The mapping of requests for one dialect. Keep it: it remembers the messages and tools that it has mapped. */
 export function createRequestMapper(dialect: Dialect): MapRequest {
   const mapMessage = createMessageMapper(dialect);
   const mapTools = createToolMapper(dialect);
 
   return (request) => {
-    const { system, tools, messages, maxOutputTokens, reasoning } = request;
-    const transcript = messages.map(mapMessage);
-    const prompt: LanguageModelV4Message[] = system === "" ? [] : [{ role: "system", content: system }];
-    prompt.push(...transcript.flat());
-    const options: LanguageModelV4CallOptions = {
-      prompt: dialect.protocol === "anthropic" ? withCacheBreakpoints(prompt) : prompt,
-      ...(tools.length === 0 ? {} : { tools: mapTools(tools, system === "") }),
+    const { maxOutputTokens, reasoning } = request;
+    const written = writePrompt(request, mapMessage, dialect);
+    const { prompt, tools } = withCachePlan(written, mapTools(request.tools), request.cache, dialect);
+    const providerOptions = optionsFor(request, dialect);
+    return {
+      prompt,
+      ...(tools.length === 0 ? {} : { tools }),
       ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
       ...(reasoning === undefined ? {} : { reasoning }),
+      ...(providerOptions === undefined ? {} : { providerOptions }),
     };
-    return dialect.protocol === "openai" ? { ...options, providerOptions: openAiOptions(request) } : options;
   };
 }
 
-/** Everything up to here is to be cached. The provider's default time to live: five minutes, renewed by each use. */
-const CACHE_BREAKPOINT: SharedV4ProviderOptions = { anthropic: { cacheControl: { type: "ephemeral" } } };
+interface WrittenPrompt {
+  readonly prompt: LanguageModelV4Message[];
+  /** See `placeMarks`. */
+  readonly ends: readonly number[];
+}
+
+function writePrompt(
+  { system, messages }: ModelRequest,
+  mapMessage: MapMessage,
+  dialect: Dialect,
+): WrittenPrompt {
+  const prompt: LanguageModelV4Message[] = system === "" ? [] : [{ role: "system", content: system }];
+  const ends = messages.map((message: Message) => {
+    for (const next of mapMessage(message)) {
+      const isBehindResults = next.role === "user" && prompt.at(-1)?.role === "tool";
+      if (isBehindResults && !takesUserAfterResults(dialect)) prompt.push(BRIDGE);
+      prompt.push(next);
+    }
+    return prompt.length - 1;
+  });
+  return { prompt, ends };
+}
+
+/** Stands between results and a user where they may not meet. */
+const BRIDGE: LanguageModelV4Message = {
+  role: "assistant",
+  content: [{ type: "text", text: "I have the results." }],
+};
 
 /**
- * Three of the four breakpoints that Anthropic allows: behind the system prompt (tools stand before it), behind the last
- * message, and where the last message of the previous request stood. Without the third one, a turn with more than twenty
- * blocks would not find what the previous request cached.
+ * Only Anthropic is told where to cache. OpenAI and the servers that speak like it find the longest known prefix by
+ * themselves, and many of them refuse fields that they do not know.
  */
-function withCacheBreakpoints(prompt: readonly LanguageModelV4Message[]): LanguageModelV4Message[] {
-  const lastAnswer = prompt.findLastIndex((message) => message.role === "assistant");
-  const marked = new Set([prompt.length - 1, lastAnswer - 1]);
-  if (prompt[0]?.role === "system") marked.add(0);
-  return prompt.map((message, index) =>
-    marked.has(index) ? { ...message, providerOptions: CACHE_BREAKPOINT } : message,
-  );
+function withCachePlan(
+  { prompt, ends }: WrittenPrompt,
+  tools: LanguageModelV4FunctionTool[],
+  plan: CachePlan | undefined,
+  { protocol }: Dialect,
+): { prompt: LanguageModelV4Message[]; tools: LanguageModelV4FunctionTool[] } {
+  if (plan === undefined || protocol !== "anthropic") return { prompt, tools };
+  const marks = placeMarks(plan, prompt, ends);
+  const mark = cacheControl(plan);
+  return {
+    prompt: prompt.map((message, index) => (marks.messages.has(index) ? withMark(message, mark) : message)),
+    tools: marks.tools
+      ? tools.map((tool, index) => (index === tools.length - 1 ? { ...tool, providerOptions: mark } : tool))
+      : tools,
+  };
+}
+
+function optionsFor(
+  { cache, reasoning }: ModelRequest,
+  dialect: Dialect,
+): SharedV4ProviderOptions | undefined {
+  if (dialect.protocol === "openai") return openAiOptions(cache, reasoning);
+  return bindsThoughtsToPrefix(dialect) ? DROP_STALE_THOUGHTS : undefined;
 }
 
 /**
  * `store: false` keeps the provider from storing the conversation; reasoning comes and goes encrypted instead. The cache key
  * leads the requests of a session to the same machine.
  */
-function openAiOptions({ sessionId, reasoning }: ModelRequest): SharedV4ProviderOptions {
-  const promptCacheKey = sessionId.length <= MAX_CACHE_KEY ? sessionId : sha256(sessionId, MAX_CACHE_KEY);
+function openAiOptions(
+  cache: CachePlan | undefined,
+  reasoning: ReasoningEffort | undefined,
+): SharedV4ProviderOptions {
   const thinks = reasoning !== undefined && reasoning !== "none";
-  return { openai: { store: false, promptCacheKey, ...(thinks ? { reasoningSummary: "auto" } : {}) } };
+  return {
+    openai: {
+      store: false,
+      ...(cache === undefined ? {} : { promptCacheKey: cache.key }),
+      ...(thinks ? { reasoningSummary: "auto" } : {}),
+    },
+  };
 }
 
-const MAX_CACHE_KEY = 64;
+/** Such models always think adaptively: saying so changes nothing else. */
+const DROP_STALE_THOUGHTS: SharedV4ProviderOptions = {
+  anthropic: { thinking: { type: "adaptive", blockBinding: { prefixMismatchBehavior: "drop_block" } } },
+};
 
 function createToolMapper(dialect: Dialect) {
   const mapped = new WeakMap<readonly ToolSpec[], LanguageModelV4FunctionTool[]>();
-  return (tools: readonly ToolSpec[], withoutSystem: boolean): LanguageModelV4FunctionTool[] => {
+  return (tools: readonly ToolSpec[]): LanguageModelV4FunctionTool[] => {
     let known = mapped.get(tools);
     if (known === undefined) {
       known = tools.map((tool) => mapTool(tool, dialect));
       mapped.set(tools, known);
     }
-    return withoutSystem && dialect.protocol === "anthropic" ? withLastCached(known) : known;
+    return known;
   };
 }
 
@@ -85,11 +138,4 @@ function mapTool(
     // The Responses API is strict unless told otherwise, and then makes every optional field required.
     ...(dialect.protocol === "openai" ? { strict: false } : {}),
   };
-}
-
-/** Without a system prompt, the end of the tools is the end of what never changes. */
-function withLastCached(tools: readonly LanguageModelV4FunctionTool[]): LanguageModelV4FunctionTool[] {
-  return tools.map((tool, index) =>
-    index === tools.length - 1 ? { ...tool, providerOptions: CACHE_BREAKPOINT } : tool,
-  );
 }

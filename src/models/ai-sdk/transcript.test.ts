@@ -4,8 +4,8 @@ import type { Message, ResultBlock } from "../../log/content.ts";
 import type { Dialect } from "./dialect.ts";
 import { createMessageMapper } from "./transcript.ts";
 
-const anthropic: Dialect = { provider: "anthropic", protocol: "anthropic" };
-const ollama: Dialect = { provider: "ollama", protocol: "chat" };
+const anthropic: Dialect = { provider: "anthropic", protocol: "anthropic", model: "anthropic/x" };
+const ollama: Dialect = { provider: "ollama", protocol: "chat", model: "ollama/x" };
 
 const image = { type: "image", mediaType: "image/png", data: "iVBORw0KGgo=" } as const;
 const file = { type: "file", mediaType: "image/png", data: { type: "data", data: "iVBORw0KGgo=" } };

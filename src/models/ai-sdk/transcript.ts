@@ -5,8 +5,23 @@ import type {
   LanguageModelV4ToolResultOutput,
   LanguageModelV4ToolResultPart,
 } from "@ai-sdk/provider";
-import type { AssistantBlock, ImageBlock, Message, ToolResultMessage, UserBlock } from "../../log/content.ts";
-import { type Dialect, needsSignedReasoning, takesImagesInResults } from "./dialect.ts";
+import { sha256 } from "../../lib/ids.ts";
+import type {
+  AssistantBlock,
+  ImageBlock,
+  Message,
+  ResultBlock,
+  ToolResultMessage,
+  UserBlock,
+} from "../../log/content.ts";
+import {
+  callIdPattern,
+  type Dialect,
+  marksFailedResults,
+  needsSignedReasoning,
+  takesImagesInResults,
+  takesSignedBlankText,
+} from "./dialect.ts";
 import { metadataFor } from "./sidecar.ts";
 
 type AssistantMessage = Extract<Message, { role: "assistant" }>;
@@ -16,8 +31,8 @@ type AssistantPart = Extract<LanguageModelV4Message, { role: "assistant" }>["con
 export type MapMessage = (message: Message) => readonly LanguageModelV4Message[];
 
 /**
- * The mapping for one dialect. Messages never change, and a growing history holds the same objects again and again, so each
- * is mapped once for as long as it lives.
+ * The mapping for one dialect, by the rules of docs/models.md, *What another model sees*. Messages never change, and a growing
+ * history holds the same objects again and again, so each is mapped once for as long as it lives.
  */
 export function createMessageMapper(dialect: Dialect): MapMessage {
   const mapped = new WeakMap<Message, readonly LanguageModelV4Message[]>();
@@ -34,15 +49,29 @@ export function createMessageMapper(dialect: Dialect): MapMessage {
 function mapMessage(message: Message, dialect: Dialect): readonly LanguageModelV4Message[] {
   switch (message.role) {
     case "user":
-      return [{ role: "user", content: message.blocks.map(mapUserBlock) }];
+      return [{ role: "user", content: mapUserBlocks(message.blocks) }];
     case "assistant":
       return mapAssistant(message, dialect);
     case "tool":
-      return mapResults(message.results, dialect);
+      return message.results.length === 0 ? [] : mapResults(message.results, dialect);
   }
 }
 
-function mapUserBlock(block: UserBlock): LanguageModelV4TextPart | LanguageModelV4FilePart {
+/** Providers refuse blank text. A message of nothing else is said to be empty, so that the turns still alternate. */
+function mapUserBlocks(blocks: readonly UserBlock[]) {
+  const parts = blocks.filter(saysSomething).map(mapBlock);
+  return parts.length === 0 ? [{ type: "text" as const, text: "(empty message)" }] : parts;
+}
+
+function saysSomething(block: UserBlock | ResultBlock): boolean {
+  return block.type === "image" || !isBlank(block.text);
+}
+
+function isBlank(text: string): boolean {
+  return text.trim() === "";
+}
+
+function mapBlock(block: UserBlock | ResultBlock): LanguageModelV4TextPart | LanguageModelV4FilePart {
   return block.type === "text" ? { type: "text", text: block.text } : mapImage(block);
 }
 
@@ -51,29 +80,39 @@ function mapImage({ mediaType, data }: ImageBlock): LanguageModelV4FilePart {
 }
 
 function mapAssistant(message: AssistantMessage, dialect: Dialect): readonly LanguageModelV4Message[] {
-  const metadata = metadataFor(message, dialect.provider);
-  const mayReason = message.model.startsWith(`${dialect.provider}/`);
+  const isOwn = message.model === dialect.model;
+  const metadata = isOwn ? metadataFor(message, dialect.provider) : [];
   const content: AssistantPart[] = [];
   for (const [index, block] of message.blocks.entries()) {
     const providerOptions = metadata[index];
-    if (block.type === "reasoning") {
-      if (!mayReason || (providerOptions === undefined && needsSignedReasoning(dialect))) continue;
-    }
-    const part = mapAssistantBlock(block);
-    content.push(providerOptions === undefined ? part : { ...part, providerOptions });
+    const isSigned = providerOptions !== undefined;
+    if (block.type === "reasoning" && !(isOwn && (isSigned || !needsSignedReasoning(dialect)))) continue;
+    if (block.type === "text" && isBlank(block.text) && !(isSigned && takesSignedBlankText(dialect)))
+      continue;
+    const part = mapAssistantBlock(block, dialect);
+    content.push(isSigned ? { ...part, providerOptions } : part);
   }
   return content.length === 0 ? [] : [{ role: "assistant", content }];
 }
 
-function mapAssistantBlock(block: AssistantBlock): AssistantPart {
+function mapAssistantBlock(block: AssistantBlock, dialect: Dialect): AssistantPart {
   switch (block.type) {
     case "text":
-      return { type: "text", text: block.text };
     case "reasoning":
-      return { type: "reasoning", text: block.text };
+      return { type: block.type, text: block.text };
     case "toolCall":
-      return { type: "tool-call", toolCallId: block.callId, toolName: block.name, input: block.input };
+      return {
+        type: "tool-call",
+        toolCallId: callIdFor(block.callId, dialect),
+        toolName: block.name,
+        input: block.input,
+      };
   }
+}
+
+/** The id itself where the provider accepts it, else one made from it: always the same, for the call and for its result. */
+function callIdFor(callId: string, dialect: Dialect): string {
+  return callIdPattern(dialect).test(callId) ? callId : sha256(callId, 9);
 }
 
 function mapResults(
@@ -81,10 +120,15 @@ function mapResults(
   dialect: Dialect,
 ): readonly LanguageModelV4Message[] {
   if (takesImagesInResults(dialect)) {
-    return [{ role: "tool", content: results.map((result) => resultPart(result, outputWithImages(result))) }];
+    return [
+      {
+        role: "tool",
+        content: results.map((result) => resultPart(result, outputWithImages(result), dialect)),
+      },
+    ];
   }
   const images = results.flatMap(imagesBehind);
-  const content = results.map((result) => resultPart(result, textOutput(result)));
+  const content = results.map((result) => resultPart(result, textOutput(result, dialect), dialect));
   return images.length === 0
     ? [{ role: "tool", content }]
     : [
@@ -96,23 +140,42 @@ function mapResults(
 function resultPart(
   { callId, name }: ToolResultMessage,
   output: LanguageModelV4ToolResultOutput,
+  dialect: Dialect,
 ): LanguageModelV4ToolResultPart {
-  return { type: "tool-result", toolCallId: callId, toolName: name, output };
+  return { type: "tool-result", toolCallId: callIdFor(callId, dialect), toolName: name, output };
 }
+
+const FAILED = "The call failed:";
 
 function outputWithImages(result: ToolResultMessage): LanguageModelV4ToolResultOutput {
   const { blocks, isError } = result;
-  if (blocks.every((block) => block.type === "text")) return textOutput(result);
+  if (blocks.every((block) => block.type === "text"))
+    return { type: outputType(isError), value: textOf(blocks) };
   // Content has no flag for an error, so that the error is said.
-  const preface = isError ? [{ type: "text" as const, text: "The call failed:" }] : [];
-  return { type: "content", value: [...preface, ...blocks.map(mapUserBlock)] };
+  const preface = isError ? [{ type: "text" as const, text: FAILED }] : [];
+  return { type: "content", value: [...preface, ...blocks.filter(saysSomething).map(mapBlock)] };
 }
 
-function textOutput({ blocks, isError }: ToolResultMessage): LanguageModelV4ToolResultOutput {
-  const value = blocks
+function textOutput(
+  { blocks, isError }: ToolResultMessage,
+  dialect: Dialect,
+): LanguageModelV4ToolResultOutput {
+  const text = textOf(blocks);
+  return {
+    type: outputType(isError),
+    value: isError && !marksFailedResults(dialect) ? `${FAILED}\n${text}` : text,
+  };
+}
+
+function outputType(isError: boolean): "error-text" | "text" {
+  return isError ? "error-text" : "text";
+}
+
+function textOf(blocks: readonly ResultBlock[]): string {
+  const text = blocks
     .map((block) => (block.type === "text" ? block.text : `[${block.mediaType}: see the next message]`))
     .join("\n");
-  return { type: isError ? "error-text" : "text", value };
+  return isBlank(text) ? "(no output)" : text;
 }
 
 function imagesBehind({ name, blocks }: ToolResultMessage) {

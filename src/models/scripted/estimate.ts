@@ -45,7 +45,7 @@ function blockCharacters(block: AssistantBlock | UserBlock | ResultBlock): numbe
     case "image":
       return IMAGE_CHARACTERS;
     case "toolCall":
-      return block.name.length + (block.malformed ?? JSON.stringify(block.input)).length;
+      return block.name.length + (block.malformed ?? block.repaired ?? JSON.stringify(block.input)).length;
   }
 }
 

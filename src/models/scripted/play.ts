@@ -1,6 +1,8 @@
 import type { Clock } from "../../lib/clock.ts";
 import type { AssistantBlock, ToolCallBlock } from "../../log/content.ts";
+import type { StopReason } from "../../log/entry.ts";
 import type { ModelAnswer, ModelEvent, ModelRequest } from "../model.ts";
+import { readArguments } from "../tool-arguments.ts";
 import type { Conversation } from "./conversation.ts";
 import { estimateUsage } from "./estimate.ts";
 import type { ScriptCall, ScriptError, ScriptTurn } from "./script.ts";
@@ -20,9 +22,14 @@ export function writeBlocks(turn: ScriptTurn, conversation: Conversation): reado
   }
   if (turn.text !== undefined) blocks.push({ type: "text", text: fill(turn.text, conversation) });
   for (const [index, call] of (turn.calls ?? []).entries()) {
-    blocks.push(writeCall(call, `call_${conversation.turn}_${index + 1}`, conversation));
+    const callId = `call_${conversation.turn}_${index + 1}`;
+    blocks.push(writeCall(call, callId, conversation, stopReasonOf(turn)));
   }
   return blocks;
+}
+
+function stopReasonOf({ stopReason, calls = [] }: ScriptTurn): StopReason {
+  return stopReason ?? (calls.length > 0 ? "toolCalls" : "endTurn");
 }
 
 export function writeAnswer(
@@ -33,17 +40,18 @@ export function writeAnswer(
   const given = Object.entries(turn.usage ?? {}).filter(([, tokens]) => tokens !== undefined);
   return {
     blocks,
-    stopReason: turn.stopReason ?? ((turn.calls ?? []).length > 0 ? "toolCalls" : "endTurn"),
+    stopReason: stopReasonOf(turn),
     usage: { ...estimateUsage(request, blocks), ...Object.fromEntries(given) },
   };
 }
 
 /**
- * The deltas of an answer at the turn's pace, and, where the turn has an error, that. Does not say `finished`.
+ * The deltas of an answer at the turn's pace, and, where the turn has an error, so many of them. A call behind which the answer
+ * goes on is told as completed right behind its last piece. Does not say `finished`.
  * @throws the signal's reason when it is aborted.
  */
 export async function* playBlocks(
-  blocks: readonly AssistantBlock[],
+  answer: Pick<ModelAnswer, "blocks" | "sidecar">,
   pace: Pace,
   error: ScriptError | undefined,
   sleep: Clock["sleep"],
@@ -51,45 +59,64 @@ export async function* playBlocks(
 ): AsyncGenerator<ModelEvent, void> {
   const limit = error === undefined ? Number.POSITIVE_INFINITY : (error.afterChunks ?? 0);
   let sent = 0;
-  for (const event of deltas(blocks, pace.chunkSize)) {
+  for (const event of pieces(answer, pace.chunkSize)) {
     if (sent >= limit) break;
+    // Not a piece of the answer: takes no time, and does not count.
+    const isPiece = event.type !== "callCompleted";
     const delay = sent === 0 ? pace.firstDelayMs : pace.betweenDelayMs;
-    if (delay > 0) await sleep(delay, signal);
+    if (isPiece && delay > 0) await sleep(delay, signal);
     signal.throwIfAborted();
-    sent++;
+    if (isPiece) sent++;
     yield event;
   }
   if (sent === 0 && pace.firstDelayMs > 0) await sleep(pace.firstDelayMs, signal);
   signal.throwIfAborted();
 }
 
-function writeCall(call: ScriptCall, callId: string, conversation: Conversation): ToolCallBlock {
+function writeCall(
+  call: ScriptCall,
+  callId: string,
+  conversation: Conversation,
+  stopReason: StopReason,
+): ToolCallBlock {
   const block = { type: "toolCall", callId, name: call.tool } as const;
-  if (call.inputText === undefined) return { ...block, input: fillDeep(call.input ?? {}, conversation) };
-  const text = fill(call.inputText, conversation);
-  try {
-    return { ...block, input: JSON.parse(text) };
-  } catch {
-    return { ...block, input: {}, malformed: text };
+  return call.inputText === undefined
+    ? { ...block, input: fillDeep(call.input ?? {}, conversation) }
+    : { ...block, ...readArguments(fill(call.inputText, conversation), stopReason) };
+}
+
+function* pieces(
+  { blocks, ...rest }: Pick<ModelAnswer, "blocks" | "sidecar">,
+  chunkSize: number,
+): Generator<ModelEvent, void> {
+  for (const [index, block] of blocks.entries()) {
+    yield* deltas(block, chunkSize);
+    const soFar = blocks.slice(0, index + 1);
+    if (block.type === "toolCall" && index < blocks.length - 1 && !soFar.some(isRepaired)) {
+      yield { type: "callCompleted", soFar: { blocks: soFar, ...rest } };
+    }
   }
 }
 
-function* deltas(blocks: readonly AssistantBlock[], chunkSize: number): Generator<ModelEvent, void> {
-  for (const block of blocks) {
-    switch (block.type) {
-      case "reasoning":
-        for (const text of chunks(block.text, chunkSize)) yield { type: "reasoningDelta", text };
-        break;
-      case "text":
-        for (const text of chunks(block.text, chunkSize)) yield { type: "textDelta", text };
-        break;
-      case "toolCall": {
-        const { callId, name } = block;
-        yield { type: "toolCallStarted", callId, name };
-        const text = block.malformed ?? JSON.stringify(block.input);
-        for (const piece of chunks(text, chunkSize)) yield { type: "toolCallDelta", callId, text: piece };
-        break;
-      }
+/** Whether a repair may be made is known only at the end of an answer. */
+function isRepaired(block: AssistantBlock): boolean {
+  return block.type === "toolCall" && block.repaired !== undefined;
+}
+
+function* deltas(block: AssistantBlock, chunkSize: number): Generator<ModelEvent, void> {
+  switch (block.type) {
+    case "reasoning":
+      for (const text of chunks(block.text, chunkSize)) yield { type: "reasoningDelta", text };
+      break;
+    case "text":
+      for (const text of chunks(block.text, chunkSize)) yield { type: "textDelta", text };
+      break;
+    case "toolCall": {
+      const { callId, name } = block;
+      yield { type: "toolCallStarted", callId, name };
+      const text = block.malformed ?? block.repaired ?? JSON.stringify(block.input);
+      for (const piece of chunks(text, chunkSize)) yield { type: "toolCallDelta", callId, text: piece };
+      break;
     }
   }
 }

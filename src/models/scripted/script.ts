@@ -42,6 +42,7 @@ const usage = z.strictObject({
   input: z.int().min(0).optional(),
   cacheRead: z.int().min(0).optional(),
   cacheWrite: z.int().min(0).optional(),
+  cacheWrite1h: z.int().min(0).optional(),
   output: z.int().min(0).optional(),
   reasoning: z.int().min(0).optional(),
 });

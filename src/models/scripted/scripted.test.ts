@@ -28,10 +28,14 @@ async function events(model: Model, asked: ModelRequest, signal = never): Promis
   return all;
 }
 
-async function answer(model: Model, messages: readonly Message[], sessionId?: string): Promise<ModelAnswer> {
-  const last = (await events(model, request(messages, sessionId))).at(-1);
+function finishedAnswer(all: readonly ModelEvent[]): ModelAnswer {
+  const last = all.at(-1);
   if (last?.type !== "finished") throw new Error(JSON.stringify(last));
   return last.answer;
+}
+
+async function answer(model: Model, messages: readonly Message[], sessionId?: string): Promise<ModelAnswer> {
+  return finishedAnswer(await events(model, request(messages, sessionId)));
 }
 
 function assistant({ blocks, sidecar }: ModelAnswer): Message {
@@ -237,6 +241,58 @@ describe("what a turn says", () => {
     expect(blocks).toMatchObject([{ input: {}, malformed: '{"command": "l' }]);
   });
 
+  test("arguments with a certain repair", async () => {
+    const model = createScriptedModel({
+      turns: [{ calls: [{ tool: "shell", inputText: '{"command": "ls"' }] }],
+    });
+    const { blocks } = await answer(model, [user("x")]);
+    expect(blocks).toMatchObject([{ input: { command: "ls" }, repaired: '{"command": "ls"' }]);
+  });
+
+  test("each call is told as completed behind its last piece, except the one that ends the answer", async () => {
+    const clock = createFakeClock();
+    const model = createScriptedModel(
+      {
+        turns: [
+          {
+            text: "Go",
+            calls: [
+              { tool: "read", input: { path: "a" } },
+              { tool: "shell", inputText: "{" },
+              { tool: "read", input: { path: "c" } },
+            ],
+            chunkSize: 100,
+            delayMs: 10,
+          },
+        ],
+      },
+      { clock },
+    );
+    const seen: [number, ModelEvent][] = [];
+    const reading = (async () => {
+      const stream = model.stream(request([user("x")]), never);
+      for await (const event of stream) seen.push([clock.monotonic(), event]);
+    })();
+    await clock.advance(1000);
+    await reading;
+    const given = finishedAnswer(seen.map(([, event]) => event));
+    expect(seen.filter(([, { type }]) => type === "callCompleted" || type === "toolCallStarted")).toEqual([
+      [20, expect.objectContaining({ callId: "call_1_1" })],
+      [30, { type: "callCompleted", soFar: { blocks: given.blocks.slice(0, 2), sidecar: given.sidecar } }],
+      [40, expect.objectContaining({ callId: "call_1_2" })],
+      [50, { type: "callCompleted", soFar: { blocks: given.blocks.slice(0, 3), sidecar: given.sidecar } }],
+      [60, expect.objectContaining({ callId: "call_1_3" })],
+    ]);
+  });
+
+  test("a call that needs a repair is not told before the end", async () => {
+    const model = createScriptedModel({
+      turns: [{ calls: [{ tool: "shell", inputText: '{"a": "b"' }, { tool: "read" }] }],
+    });
+    const types = (await events(model, request([user("x")]))).map(({ type }) => type);
+    expect(types).not.toContain("callCompleted");
+  });
+
   test("usage and stop reason as given", async () => {
     const model = createScriptedModel({
       turns: [{ text: "cut", stopReason: "maxTokens", usage: { input: 9, cacheRead: 100 } }],
@@ -279,6 +335,22 @@ describe("errors, time and abort", () => {
       { type: "textDelta", text: "ab" },
       { type: "textDelta", text: "cd" },
       { type: "failed", failure: { kind: "network", message: "cut" } },
+    ]);
+  });
+
+  test("an error counts pieces of the answer only, not what is told between them", async () => {
+    const calls = [{ tool: "read" }, { tool: "read" }];
+    const types = async (afterChunks: number) => {
+      const model = createScriptedModel({ turns: [{ calls, error: { kind: "network", afterChunks } }] });
+      return (await events(model, request([user("x")]))).map(({ type }) => type);
+    };
+    expect(await types(2)).toEqual(["toolCallStarted", "toolCallDelta", "failed"]);
+    expect(await types(3)).toEqual([
+      "toolCallStarted",
+      "toolCallDelta",
+      "callCompleted",
+      "toolCallStarted",
+      "failed",
     ]);
   });
 

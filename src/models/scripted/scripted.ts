@@ -58,13 +58,14 @@ export function createScriptedModel(script: Script, options: ScriptedModelOption
     if (turn.error !== undefined) errorsOf.set(errorKey(index), timesPlayed(turn, index) + 1);
     try {
       const blocks = writeBlocks(turn, conversation);
-      yield* playBlocks(blocks, paceOf(turn, defaults), turn.error, sleep, signal);
+      const data: ScriptedSidecar = { played: index, turn: conversation.turn };
+      const sidecar = { provider: "scripted", data };
+      yield* playBlocks({ blocks, sidecar }, paceOf(turn, defaults), turn.error, sleep, signal);
       if (turn.error !== undefined) {
         yield { type: "failed", failure: failureOf(turn) };
         return;
       }
-      const data: ScriptedSidecar = { played: index, turn: conversation.turn };
-      const answer = { ...writeAnswer(turn, blocks, request), sidecar: { provider: "scripted", data } };
+      const answer = { ...writeAnswer(turn, blocks, request), sidecar };
       yield { type: "finished", answer };
     } catch (error) {
       yield { type: "failed", failure: brokenOff(error, turnName(turn, index), signal) };
