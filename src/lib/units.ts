@@ -22,6 +22,11 @@ export const sizePattern = /^(\d+(?:\.\d+)?) ?(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)$/;
 /** The longest time that a timer of Node can wait: a little under 25 days. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+/** "2026-01-31": the day of a time in milliseconds since 1970, in UTC. */
+export function utcDay(at: number): string {
+  return new Date(at).toISOString().slice(0, 10);
+}
+
 /** "30s", "1h30m", "250ms" as integer milliseconds; undefined for anything else. */
 export function parseDuration(text: string): number | undefined {
   if (!durationPattern.test(text)) return undefined;

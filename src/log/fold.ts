@@ -1,3 +1,4 @@
+import { utcDay } from "../lib/units.ts";
 import type { AssistantBlock, Message, ToolCallBlock, ToolResultMessage, Usage } from "./content.ts";
 import { addUsage, noUsage } from "./content.ts";
 import type {
@@ -24,6 +25,7 @@ import {
   hookKey,
   type OpenCall,
   type RunState,
+  type SentRequest,
   type SessionState,
   type Unanswered,
 } from "./state.ts";
@@ -62,8 +64,10 @@ export function advance(state: Draft, entry: Entry): void {
       return;
     case "contextOpened":
       state.context = entry;
+      state.toldDay = utcDay(entry.at);
       return;
     case "contextAdded":
+      if (entry.source === "environment") state.toldDay = utcDay(entry.at);
       addNote(state, entry.source, entry.text);
       return;
     case "modelCalled":
@@ -239,13 +243,15 @@ function updateRun(state: Draft, change: (run: RunState) => RunState): void {
   if (state.run !== null) state.run = change(state.run);
 }
 
-function applyModelCalled(state: Draft, { attempt, purpose, reservation }: ModelCalled): void {
+function applyModelCalled(state: Draft, { attempt, model, purpose, reservation }: ModelCalled): void {
   updateRun(state, (run) => ({ ...run, reservedUsd: reservation?.usd ?? 0 }));
   if (purpose === "summary") {
+    state.sent = sentRequest(state, model);
     updateRun(state, (run) => ({ ...run, calling: true }));
     return;
   }
   takeDeferred(state);
+  state.sent = sentRequest(state, model);
   state.compactedSince = false;
   state.inputs = [];
   updateRun(state, (run) => ({
@@ -254,6 +260,12 @@ function applyModelCalled(state: Draft, { attempt, purpose, reservation }: Model
     attempts: attempt,
     calling: true,
   }));
+}
+
+function sentRequest({ context, messages }: SessionState, model: string): SentRequest | null {
+  if (context === null) return null;
+  const { promptHash, toolsHash } = context;
+  return { model, promptHash, toolsHash, messages: messages.length, cut: false };
 }
 
 /** Calls of an answer that is still being written may start; the transcript has the answer when it is complete. */
@@ -344,6 +356,9 @@ function applyToolStarted(state: Draft, entry: Entry & ToolStarted): void {
 }
 
 function applyToolFinished(state: Draft, entry: ToolFinished): void {
+  if (entry.outcome !== "invalid") {
+    state.toolUses.set(entry.name, (state.toolUses.get(entry.name) ?? 0) + 1);
+  }
   replaceCall(state, entry.callId, (call) => ({
     ...call,
     result: { callId: call.callId, name: call.name, blocks: entry.blocks, isError: entry.outcome !== "ok" },
@@ -398,7 +413,8 @@ const ENDING: ReadonlySet<HookDecided["point"]> = new Set(["sessionStart", "inpu
 
 function applyResultsCleared(state: Draft, { results, tokensBefore, tokensAfter }: ResultsCleared): void {
   const files = new Map(results.map(({ callId, file }) => [callId, file]));
-  state.messages = state.messages.map((message) => {
+  const before = state.messages;
+  state.messages = before.map((message) => {
     if (message.role !== "tool" || !message.results.some(({ callId }) => files.has(callId))) return message;
     return {
       role: "tool",
@@ -409,6 +425,8 @@ function applyResultsCleared(state: Draft, { results, tokensBefore, tokensAfter 
       }),
     };
   });
+  const same = before.findIndex((message, index) => message !== state.messages[index]);
+  if (same >= 0) cutSent(state, same);
   noteCompaction(state, "results");
   if (state.measured !== null) {
     const tokens = Math.max(0, state.measured.tokens - (tokensBefore - tokensAfter));
@@ -421,22 +439,31 @@ function applyResultsCleared(state: Draft, { results, tokensBefore, tokensAfter 
 function applyCompacted(state: Draft, entry: Compacted): void {
   const { messages, tokensAfter, tier } = entry;
   const carried = entry.carried as CarriedState;
-  const { hooks, sessionHooks, ...rest } = carried;
+  const { hooks, sessionHooks, toolUses, ...rest } = carried;
   Object.assign(state, rest);
   state.hooks = new Map(hooks.map((decided) => [hookKey(decided), decided]));
   state.sessionHooks = new Set(sessionHooks);
+  state.toolUses = new Map(toolUses);
+  cutSent(state, 0);
   state.deferred = [...carried.deferred];
   state.inputs = [...carried.inputs];
   state.messages = [...messages];
   state.openCalls = [];
   // Folding may begin here, so nothing from before may show: the context is opened anew.
   state.context = null;
+  state.toldDay = null;
   state.callIds = new Set(messages.flatMap(callIdsOf));
   state.measured = { tokens: tokensAfter, messages: messages.length };
   state.compactedSince = true;
   state.compactionFailedAt = null;
   spend(state, entry);
   noteCompaction(state, tier);
+}
+
+/** Only the first `same` messages are still what the last request held. */
+function cutSent(state: Draft, same: number): void {
+  const { sent } = state;
+  if (sent !== null && same < sent.messages) state.sent = { ...sent, messages: same, cut: true };
 }
 
 function callIdsOf(message: Message): readonly string[] {

@@ -46,6 +46,12 @@ export interface SessionState {
   readonly lostUsd: number;
   /** What stands before the messages; null until the first request. */
   readonly context: ContextOpened | null;
+  /** The day (UTC, "2026-01-31") that the model was last told; null until the first request. */
+  readonly toldDay: string | null;
+  /** The last request, as far as the next one can begin with it; null when none is known. */
+  readonly sent: SentRequest | null;
+  /** How often each tool was called. */
+  readonly toolUses: ReadonlyMap<string, number>;
   /** How long the transcript was when a provider last counted it. */
   readonly measured: Measured | null;
   /** The transcript was compacted, and no request has been sent since. */
@@ -76,7 +82,22 @@ export type CarriedState = Pick<
   | "lostUsd"
   | "raisedUsd"
   | "inputs"
-> & { readonly hooks: readonly HookDecided[]; readonly sessionHooks: readonly string[] };
+  | "sent"
+> & {
+  readonly hooks: readonly HookDecided[];
+  readonly sessionHooks: readonly string[];
+  readonly toolUses: readonly (readonly [name: string, count: number])[];
+};
+
+export interface SentRequest {
+  readonly model: string;
+  readonly promptHash: string;
+  readonly toolsHash: string;
+  /** How many of the messages that are in the transcript now it held, all of them unchanged since. */
+  readonly messages: number;
+  /** It held more than these, which a compaction has replaced. */
+  readonly cut: boolean;
+}
 
 export interface Measured {
   /** Prompt and answer together, as the provider counted them. */
@@ -182,6 +203,7 @@ export function carriedState(state: SessionState): CarriedState {
   const { usage, costUsd, unpricedCalls, lostUsd, raisedUsd } = state;
   const hooks = [...state.hooks.values()];
   const sessionHooks = [...state.sessionHooks];
+  const toolUses = [...state.toolUses];
   return {
     agent,
     run,
@@ -194,8 +216,10 @@ export function carriedState(state: SessionState): CarriedState {
     unpricedCalls,
     lostUsd,
     raisedUsd,
+    sent: state.sent,
     hooks,
     sessionHooks,
+    toolUses,
   };
 }
 
@@ -225,6 +249,9 @@ export function emptyState(): Draft {
     unpricedCalls: 0,
     lostUsd: 0,
     context: null,
+    toldDay: null,
+    sent: null,
+    toolUses: new Map(),
     measured: null,
     compactedSince: false,
     compactionFailedAt: null,
@@ -252,6 +279,9 @@ export interface Draft extends SessionState {
   unpricedCalls: number;
   lostUsd: number;
   context: ContextOpened | null;
+  toldDay: string | null;
+  sent: SentRequest | null;
+  toolUses: Map<string, number>;
   measured: Measured | null;
   compactedSince: boolean;
   compactionFailedAt: number | null;
