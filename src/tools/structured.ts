@@ -19,6 +19,7 @@ export function plainStructured(
   tool: Pick<Tool, "outputSchema" | "checkOutput">,
   structured: unknown,
 ): PlainStructured {
+  if (structured === undefined) return { ok: false, complaint: "there is none" };
   let json: string | undefined;
   try {
     json = JSON.stringify(structured);
