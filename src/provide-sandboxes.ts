@@ -6,15 +6,17 @@ export interface SandboxProvision {
   readonly dataDir: string;
   /** Default: all that come with Holdfast. */
   readonly drivers: readonly SandboxDriver[] | undefined;
+  /** How long one that outlives this process waits for work. Undefined: the driver's default. */
+  readonly idleMs: number | undefined;
   /** Told once for each kind of fall-back. */
   readonly notify: (notice: string) => void;
 }
 
 /** The sandboxes of this process. What the machine can run is found out when the first sandbox is needed, and once. */
-export function provideSandboxes({ dataDir, drivers, notify }: SandboxProvision): SandboxPool {
+export function provideSandboxes({ dataDir, drivers, idleMs, notify }: SandboxProvision): SandboxPool {
   let made: Promise<readonly SandboxDriver[]> | undefined;
   const all = () => {
-    made ??= drivers === undefined ? sandboxDrivers() : Promise.resolve(drivers);
+    made ??= drivers === undefined ? sandboxDrivers({ idleMs }) : Promise.resolve(drivers);
     return made;
   };
   let known: Promise<readonly Candidate[]> | undefined;
@@ -63,11 +65,13 @@ async function examine(drivers: readonly SandboxDriver[]): Promise<readonly Cand
 }
 
 /** All that come with Holdfast, the strongest first. Loaded when needed, so that commands without a sandbox start fast. */
-export async function sandboxDrivers(): Promise<readonly SandboxDriver[]> {
+export async function sandboxDrivers(
+  { idleMs }: Pick<SandboxProvision, "idleMs"> = { idleMs: undefined },
+): Promise<readonly SandboxDriver[]> {
   const [{ processDriver }, { virtualDriver }, { noneDriver }] = await Promise.all([
     import("./sandboxes/process/process.ts"),
     import("./sandboxes/virtual/virtual.ts"),
     import("./sandboxes/none/none.ts"),
   ]);
-  return [processDriver(), virtualDriver(), noneDriver()];
+  return [processDriver(idleMs === undefined ? {} : { idleMs }), virtualDriver(), noneDriver()];
 }

@@ -60,6 +60,11 @@ export interface RuntimeOptions {
   readonly store?: Store;
   /** Default: all that come with Holdfast; the strongest that this machine can run is chosen. */
   readonly sandboxes?: readonly SandboxDriver[];
+  /**
+   * How long a sandbox that this process starts, and that can outlive it, waits for more when no process is connected and no
+   * command runs. Milliseconds, default 15 minutes.
+   */
+  readonly sandboxIdleMs?: number;
   readonly clock?: Clock;
   /**
    * Which sessions this process works on. `all` (the default): whatever has work, also what other processes left behind.
@@ -92,7 +97,9 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const store =
     options.store ?? opened.use(await openSqliteStore({ path: join(dataDir, "holdfast.db"), clock }));
-  const sandboxes = opened.use(provideSandboxes({ dataDir, drivers: options.sandboxes, notify }));
+  const sandboxes = opened.use(
+    provideSandboxes({ dataDir, drivers: options.sandboxes, idleMs: options.sandboxIdleMs, notify }),
+  );
   const bus = createDeltaBus();
   const closing = new AbortController();
   opened.defer(() => closing.abort());

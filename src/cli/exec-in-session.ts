@@ -5,6 +5,7 @@ import type { DirectCommand, Sessions } from "../run/sessions.ts";
 import { openRuntime } from "../runtime.ts";
 import type { ExecResult, Execution } from "../sandboxes/sandbox.ts";
 import { exitCodes } from "./exit.ts";
+import { ONE_SHOT } from "./local-sessions.ts";
 import { createNotices, type Notices } from "./notices.ts";
 import { readAll } from "./prompt.ts";
 import { readDuration } from "./read-number.ts";
@@ -32,6 +33,7 @@ export async function execInSession(wishes: ExecWishes, terminal: Terminal): Pro
     dataDir: local.dataDir,
     agents: [await harnessOf(session, local)],
     work: "none",
+    ...ONE_SHOT,
     notify: notices.tell,
   });
   return await exec(runtime.sessions, session.id, command, { terminal, notices });

@@ -16,6 +16,12 @@ function databaseIn(dataDir: string): string {
   return join(dataDir, "holdfast.db");
 }
 
+/**
+ * What a command that does one thing starts, it does not leave behind: its sandbox ends when the last command in it has
+ * ended. Soon and not at once, for the next command on the same session.
+ */
+export const ONE_SHOT = { sandboxIdleMs: 5_000 } as const;
+
 /** Sessions with work that nobody does: whoever did it was killed, or left. */
 export async function sessionsLeftBehind(dataDir: string): Promise<ReadonlySet<string>> {
   await using store = await openSqliteStore({ path: databaseIn(dataDir) });

@@ -9,7 +9,7 @@ import { openRuntime } from "../runtime.ts";
 import { exitCodes } from "./exit.ts";
 import { checkUploads, upload } from "./files.ts";
 import { loadOneAgent } from "./find-agents.ts";
-import { readSessions, unknownSession } from "./local-sessions.ts";
+import { ONE_SHOT, readSessions, unknownSession } from "./local-sessions.ts";
 import { createNotices, isNewSession } from "./notices.ts";
 import { entriesOfOpenRun, titleOf } from "./open-run.ts";
 import { readPrompt } from "./prompt.ts";
@@ -56,6 +56,7 @@ export async function runAgent(wishes: RunWishes, terminal: Terminal): Promise<n
     dataDir,
     config,
     work: { only: sessionId },
+    ...ONE_SHOT,
     notify: notices.tell,
   });
   const { sessions } = runtime;

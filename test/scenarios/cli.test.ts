@@ -56,6 +56,12 @@ async function changeHarness(fields: object): Promise<void> {
 
 const here = (...words: readonly string[]) => holdfast(words, { cwd: agent });
 
+/** The command lines on this machine that hold the text. */
+function processesNaming(text: string): readonly string[] {
+  const { stdout } = spawnSync("ps", ["-eo", "args"], { encoding: "utf8" });
+  return stdout.split("\n").filter((line) => line.includes(text));
+}
+
 async function listed(): Promise<readonly { readonly id: string; readonly [field: string]: unknown }[]> {
   return JSON.parse((await here("sessions", "list", "--json")).stdout).sessions;
 }
@@ -300,6 +306,14 @@ describe("sessions and exec without a server", () => {
     expect(JSON.parse(stdout)).toEqual({ deleted: ["three", "two"] });
     expect(await listed()).toEqual([]);
     expect(await readdir(join(agent, ".holdfast", "workspaces"))).toEqual([]);
+  });
+
+  test("a run leaves no process behind, not even its sandbox", async () => {
+    await here("run", "take a note", "--session", "s");
+    const sandboxes = join(agent, ".holdfast", "sandboxes");
+    expect(await readdir(sandboxes)).toHaveLength(1);
+    await expect.poll(() => processesNaming(sandboxes), { timeout: 30_000 }).toEqual([]);
+    expect(await here("exec", "s", "--", "cat", "note.txt")).toMatchObject({ stdout: "remember\n" });
   });
 
   test("looking does not make a data directory", async () => {

@@ -2,6 +2,7 @@ import { systemClock } from "../../lib/clock.ts";
 import { AppError } from "../../lib/errors.ts";
 import { openRuntime } from "../../runtime.ts";
 import { exitCodes } from "../exit.ts";
+import { ONE_SHOT } from "../local-sessions.ts";
 import { createNotices } from "../notices.ts";
 import { printJson, printLine, type Terminal } from "../terminal.ts";
 import { getSession, harnessOf, openPlace, type PlaceWishes } from "./session.ts";
@@ -32,6 +33,7 @@ export async function stopSession(wishes: StopWishes, terminal: Terminal): Promi
     dataDir: local.dataDir,
     agents: [file],
     work: { only: session.id },
+    ...ONE_SHOT,
     notify: createNotices(terminal, wishes).tell,
   });
   return tell(session.id, await orInterrupted(stopping, terminal), wishes, terminal);
