@@ -51,6 +51,7 @@ const exitCodeOf: Readonly<Record<ErrorCode, ExitCode>> = {
   stale_head: exitCodes.conflict,
   fenced: exitCodes.conflict,
   unavailable: exitCodes.unavailable,
+  rate_limited: exitCodes.unavailable,
   timeout: exitCodes.unavailable,
   no_space: exitCodes.storage,
   corrupt: exitCodes.storage,

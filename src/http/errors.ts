@@ -35,6 +35,7 @@ export type ErrorStatus =
   | 413
   | 415
   | 422
+  | 429
   | 500
   | 501
   | 502
@@ -54,6 +55,7 @@ export const statusOf: Readonly<Record<WireCode, ErrorStatus>> = {
   too_large: 413,
   unsupported_media_type: 415,
   invalid_config: 422,
+  rate_limited: 429,
   corrupt: 500,
   internal: 500,
   unsupported: 501,
@@ -114,5 +116,11 @@ export function httpProblem(body: WireError, headers?: Readonly<Record<string, s
 export function responseOf(error: unknown, log: DefectLog): Response {
   if (error instanceof HTTPException) return error.getResponse();
   const body = toWireError(error, log);
-  return errorResponse(body, body.error.code === "unauthorized" ? { "www-authenticate": "Bearer" } : {});
+  return errorResponse(body, headersOf(body));
+}
+
+function headersOf({ error: { code, details } }: WireError): Readonly<Record<string, string>> {
+  if (code === "unauthorized") return { "www-authenticate": "Bearer" };
+  const retryAfterMs = details?.retryAfterMs;
+  return typeof retryAfterMs === "number" ? { "retry-after": String(Math.ceil(retryAfterMs / 1_000)) } : {};
 }

@@ -97,6 +97,7 @@ export const sessionSchema = z
   .strictObject({
     id: z.string(),
     agent: z.string(),
+    tenant: z.string().meta({ description: "Whose it is: the name that stands before the caller's token." }),
     title: z.string().nullable(),
     status: sessionStatusSchema,
     lastRunEnd: z.string().nullable(),

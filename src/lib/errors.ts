@@ -14,6 +14,8 @@ export type ErrorCode =
   | "forbidden"
   | "not_found"
   | "conflict"
+  /** More than is allowed at once. `details.retryAfterMs`: when it may be tried again. */
+  | "rate_limited"
   | "too_large"
   | "unsupported"
   | "unavailable"

@@ -11,9 +11,14 @@ export interface SessionLog {
   /**
    * Creates a session with its root entry. With a `createKey` that was seen before, or an id that exists and has the same
    * key, returns the existing one with `created: false`.
-   * @throws AppError `conflict` when the id is taken, or the key was used with another `fingerprint`.
+   * `perMinute`: new sessions in any 60 seconds, over all processes.
+   * @throws AppError `conflict` when the id is taken, or the key was used with another `fingerprint`; `rate_limited`, with
+   * `details.retryAfterMs`, when there are too many.
    */
-  create(session: NewSession): Promise<{ readonly session: SessionRecord; readonly created: boolean }>;
+  create(
+    session: NewSession,
+    perMinute?: Quota,
+  ): Promise<{ readonly session: SessionRecord; readonly created: boolean }>;
 
   /** One session, or undefined. */
   session(sessionId: string): Promise<SessionRecord | undefined>;
@@ -66,9 +71,20 @@ export interface Fence {
   readonly epoch: number;
 }
 
+/** How much there may be, of one agent and of one tenant. Null: no limit. */
+export interface Quota {
+  readonly agent: number | null;
+  readonly tenant: number | null;
+}
+
+/** Whoever is not named. Sessions of releases without tenants belong to it. */
+export const DEFAULT_TENANT = "default";
+
 export interface NewSession {
   readonly id: string;
   readonly agent: string;
+  /** Whose it is. Default: `DEFAULT_TENANT`. */
+  readonly tenant?: string;
   readonly title?: string;
   /** The caller's idempotency key; unique over all sessions. */
   readonly createKey?: string;
@@ -85,6 +101,8 @@ export type SessionStatus = "idle" | "queued" | "running" | "waiting";
 export interface SessionRecord {
   readonly id: string;
   readonly agent: string;
+  /** Whose it is; others do not see it. */
+  readonly tenant: string;
   readonly title: string | null;
   readonly status: SessionStatus;
   /** How the last run ended ("endTurn", "stopped", "failed", ...); null before the first. */
@@ -105,6 +123,7 @@ export interface SessionRecord {
 
 export interface SessionFilter {
   readonly agent?: string;
+  readonly tenant?: string;
   readonly status?: SessionStatus;
   /** Only sessions that come after this one; for paging with the last one of the page before. */
   readonly after?: SessionPosition;

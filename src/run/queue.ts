@@ -1,5 +1,6 @@
 import type { UserBlock } from "../log/content.ts";
 import type { Delivery, InterruptAnswer } from "../log/entry.ts";
+import type { Quota } from "../log/session-log.ts";
 
 /**
  * The port to everything about a session that is not its log: the inbox into which anybody may write, and the leases that
@@ -9,12 +10,14 @@ export interface RunQueue {
   /**
    * Puts a command into a session's inbox and wakes whoever runs it. Durable when it resolves. A second item with the same
    * `key` is not stored: the first one is returned with `duplicate: true`.
-   * @throws AppError `not_found` for an unknown session, `conflict` for a key used with other content.
+   * @throws AppError `not_found` for an unknown session, `conflict` for a key used with other content, `rate_limited` for a
+   * message when a thousand wait already; and what the conditions say, decided in the same transaction.
    */
   enqueue(
     sessionId: string,
     command: Command,
     key?: string,
+    conditions?: EnqueueConditions,
   ): Promise<{ readonly id: string; readonly duplicate: boolean }>;
 
   /** The items of a session's inbox that are not in the log yet, oldest first. */
@@ -34,6 +37,14 @@ export interface RunQueue {
 
   /** Calls `listener` soon after a session got work, from this process or (with some delay) from another. */
   onWake(listener: (sessionId: string) => void): Disposable;
+}
+
+/** When a command is refused. */
+export interface EnqueueConditions {
+  /** `conflict` unless the session has nothing to do. */
+  readonly onlyIfIdle?: boolean;
+  /** Runs at once, over all processes: `rate_limited` for what would begin one more. A session that has work begins none. */
+  readonly runs?: Quota;
 }
 
 /** What a person or a program may ask of a session. */

@@ -4,7 +4,7 @@ import { newId } from "../lib/ids.ts";
 import { noUsage } from "../log/content.ts";
 import { ENTRY_VERSION, type Entry, type NewEntry } from "../log/entry.ts";
 import { fold } from "../log/fold.ts";
-import type { SessionStatus } from "../log/session-log.ts";
+import type { Quota, SessionStatus } from "../log/session-log.ts";
 import { carriedState } from "../log/state.ts";
 import type { Command, Lease } from "../run/queue.ts";
 import type { Store } from "../stores/store.ts";
@@ -34,6 +34,7 @@ export const storeContract: readonly StoreContractCase[] = [
       assert.deepEqual(rest, {
         id: "s",
         agent: "analyst",
+        tenant: "default",
         title: "A \u0000 title",
         status: "idle",
         lastRunEnd: null,
@@ -112,6 +113,119 @@ export const storeContract: readonly StoreContractCase[] = [
       assert.deepEqual(await ids({ agent: "x" }), ["a", "c"]);
       assert.deepEqual(await ids({ status: "queued" }), ["a"]);
       assert.deepEqual(await ids({ limit: 2 }), ["a", "c"]);
+    },
+  },
+  {
+    name: "keeps the sessions of tenants apart in lists, also those that were forked",
+    async run({ open }) {
+      await using store = await open();
+      await store.create({ id: "ours", agent: "x", tenant: "acme" });
+      const { session } = await store.create({ id: "theirs", agent: "x" });
+      assert.equal(session.tenant, "default");
+      const fork = await store.fork("ours", (await store.session("ours"))?.headId ?? "", "fork");
+      assert.equal(fork.tenant, "acme");
+      const ids = (await store.sessions({ tenant: "acme" })).map(({ id }) => id);
+      assert.deepEqual(ids.toSorted(), ["fork", "ours"]);
+    },
+  },
+  {
+    name: "lets exactly as many runs begin as an agent or a tenant may have, whoever asks",
+    async run({ open }) {
+      await using one = await open();
+      await using two = await open();
+      const begin = (id: string, runs: Quota, i = 0) =>
+        (i % 2 ? one : two).enqueue(id, message("go"), "key", { runs });
+      const ids = Array.from({ length: 50 }, (_, i) => `s${i}`);
+      for (const id of ids) await one.create({ id, agent: "x", tenant: "acme" });
+      await one.create({ id: "other-agent", agent: "y", tenant: "acme" });
+      await one.create({ id: "other-tenant", agent: "x" });
+
+      const asked = await Promise.allSettled(ids.map((id, i) => begin(id, { agent: 7, tenant: null }, i)));
+      const begun = ids.filter((_, i) => asked[i]?.status === "fulfilled");
+      assert.equal(begun.length, 7);
+      for (const result of asked) {
+        if (result.status === "rejected") assert.equal(result.reason.code, "rate_limited");
+      }
+      const [busy = ""] = begun;
+      await begin(busy, { agent: 7, tenant: 7 });
+      await one.enqueue(busy, message("joins what goes on"), "another", { runs: { agent: 7, tenant: 7 } });
+      await rejects(begin("other-tenant", { agent: 7, tenant: null }), "rate_limited");
+      await rejects(begin("other-agent", { agent: 7, tenant: 7 }), "rate_limited");
+      await begin("other-agent", { agent: 7, tenant: 8 });
+      await begin("other-tenant", { agent: 8, tenant: 1 });
+    },
+  },
+  {
+    name: "counts a run that waits for a person as none, and one that has ended no more",
+    async run({ open }) {
+      await using store = await open();
+      const runs = { agent: 1, tenant: null };
+      for (const id of ["a", "b", "c"]) await store.create({ id, agent: "x" });
+      await store.enqueue("a", message("go"), undefined, { runs });
+      const a = await claim(store, "a");
+      const [asked] = await store.inbox("a");
+      await a.append(said(asked?.id), runStarted, interrupted);
+      await store.enqueue("b", message("go"), undefined, { runs });
+      await rejects(store.enqueue("c", message("go"), undefined, { runs }), "rate_limited");
+      const b = await claim(store, "b");
+      const [work] = await store.inbox("b");
+      await b.append(said(work?.id), runStarted, runFinished);
+      await store.enqueue("c", message("go"), undefined, { runs });
+    },
+  },
+  {
+    name: "lets exactly as many sessions be made in a minute as an agent or a tenant may, and says when there may be more",
+    async run({ open }) {
+      await using one = await open();
+      await using two = await open();
+      const quota = { agent: null, tenant: 9 };
+      const asked = await Promise.allSettled(
+        Array.from({ length: 50 }, (_, i) =>
+          (i % 2 ? one : two).create({ id: `s${i}`, agent: "x", tenant: "acme", createKey: `k${i}` }, quota),
+        ),
+      );
+      const made = asked.flatMap((result) =>
+        result.status === "fulfilled" ? [result.value.session.id] : [],
+      );
+      assert.equal(made.length, 9);
+      const refused = asked.find((result) => result.status === "rejected");
+      const { code, details } = refused?.reason ?? {};
+      assert.equal(code, "rate_limited");
+      assert.ok(details.retryAfterMs > 0 && details.retryAfterMs <= 60_000);
+      // What exists already is found, not made.
+      const [again = ""] = made;
+      const found = await one.create(
+        { id: again, agent: "x", tenant: "acme", createKey: `k${again.slice(1)}` },
+        quota,
+      );
+      assert.equal(found.created, false);
+      await one.create({ id: "theirs", agent: "x" }, quota);
+      await rejects(one.create({ id: "one-more", agent: "x" }, { agent: 10, tenant: null }), "rate_limited");
+    },
+  },
+  {
+    name: "refuses a message that wants an idle session while there is work, and a full inbox",
+    async run({ open }) {
+      await using one = await open();
+      await using two = await open();
+      await one.create({ id: "s", agent: "x" });
+      const sent = await Promise.allSettled(
+        Array.from({ length: 50 }, (_, i) =>
+          (i % 2 ? one : two).enqueue("s", message(`${i}`), `k${i}`, { onlyIfIdle: true }),
+        ),
+      );
+      const accepted = sent.flatMap((result, i) => (result.status === "fulfilled" ? [i] : []));
+      assert.equal(accepted.length, 1);
+      assert.equal((await one.inbox("s")).length, 1);
+      const [first = 0] = accepted;
+      const again = await two.enqueue("s", message(`${first}`), `k${first}`, { onlyIfIdle: true });
+      assert.equal(again.duplicate, true);
+      await rejects(two.enqueue("s", message("late"), "late", { onlyIfIdle: true }), "conflict");
+
+      await Promise.all(Array.from({ length: 999 }, (_, i) => one.enqueue("s", message(`more ${i}`))));
+      await rejects(one.enqueue("s", message("too many")), "rate_limited");
+      await one.enqueue("s", { type: "stop" });
+      assert.equal((await one.inbox("s")).length, 1_001);
     },
   },
   {
@@ -873,6 +987,21 @@ function entriesOf(position: Position, facts: readonly NewEntry[]): readonly Ent
 
 const runStarted: NewEntry = { type: "runStarted", runId: "r", model: "m" };
 const runFinished: NewEntry = { type: "runFinished", runId: "r", reason: "endTurn" };
+
+const interrupted: NewEntry = {
+  type: "interrupted",
+  runId: "r",
+  interruptId: "i",
+  request: {
+    kind: "budget",
+    message: "It costs too much.",
+    budget: { scope: "run", key: "r", limitUsd: 1, spentUsd: 1, neededUsd: 1 },
+  },
+};
+
+function said(inboxId = ""): NewEntry {
+  return { type: "userMessage", blocks: [], inboxId };
+}
 
 /** An entry that changes nothing in the summary. */
 function note(text: string): NewEntry {

@@ -2,10 +2,12 @@ import { AppError } from "../../lib/errors.ts";
 import { newId, sha256 } from "../../lib/ids.ts";
 import { canonicalJson } from "../../lib/json.ts";
 import type { SessionStatus } from "../../log/session-log.ts";
-import type { Command, InboxItem } from "../../run/queue.ts";
+import type { Command, EnqueueConditions, InboxItem } from "../../run/queue.ts";
 import { dropBlob, loadBody, storeBody } from "./bodies.ts";
 import { Undo } from "./commits.ts";
 import type { Database } from "./database.ts";
+import { requireIdle, requireRoomForRun, requireRoomInInbox } from "./quotas.ts";
+import type { SessionRow } from "./rows.ts";
 
 interface InboxRow {
   readonly id: string;
@@ -15,13 +17,20 @@ interface InboxRow {
   readonly blob: string | null;
 }
 
+interface Enqueueing {
+  readonly key: string | undefined;
+  readonly at: number;
+  readonly conditions: EnqueueConditions;
+}
+
 /** Inside a transaction, as all that follow. */
 export function insertInboxItem(
   database: Database,
-  session: number,
+  row: SessionRow,
   command: Command,
-  { key, at }: { readonly key: string | undefined; readonly at: number },
+  { key, at, conditions }: Enqueueing,
 ): { readonly id: string; readonly duplicate: boolean } {
+  const session = row.key;
   const fingerprint = sha256(canonicalJson(command), 32);
   const earlier =
     key === undefined
@@ -33,6 +42,9 @@ export function insertInboxItem(
       hint: "Use a new key for each new message, and the same key only to repeat one.",
     });
   }
+  if (conditions.onlyIfIdle === true) requireIdle(row);
+  if (conditions.runs !== undefined) requireRoomForRun(database, row, conditions.runs);
+  if (command.type === "message") requireRoomInInbox(database, row);
   const id = newId("in", at);
   const stored = storeBody(database, session, command);
   database.run(

@@ -15,7 +15,7 @@ const PAGE = 1_000;
 export function createSessionLog(parts: Parts): SessionLog {
   const { database, commits, changes, nodes } = parts;
   return {
-    create: (request) => commits.run(() => createSession(parts, request)),
+    create: (request, perMinute) => commits.run(() => createSession(parts, request, perMinute)),
 
     session: async (sessionId) =>
       database.read(() => {

@@ -97,6 +97,10 @@ const migrations: readonly string[] = [
   -- Where folding a session begins.
   CREATE INDEX entry_compacted ON entry (session, seq) WHERE type = 'compacted';
   `,
+  `
+  ALTER TABLE session ADD COLUMN tenant TEXT NOT NULL DEFAULT 'default';
+  CREATE INDEX session_created ON session (created_at);
+  `,
 ];
 
 /**

@@ -6,9 +6,13 @@ import { knownSession, sessionRow } from "./sessions.ts";
 export function createRunQueue(parts: Parts): RunQueue {
   const { database, commits, changes, nodes, clock } = parts;
   return {
-    async enqueue(sessionId, command, key) {
+    async enqueue(sessionId, command, key, conditions = {}) {
       const result = await commits.run(() =>
-        insertInboxItem(database, knownSession(database, sessionId).key, command, { key, at: clock.now() }),
+        insertInboxItem(database, knownSession(database, sessionId), command, {
+          key,
+          at: clock.now(),
+          conditions,
+        }),
       );
       if (!result.duplicate) changes.woke(sessionId);
       return result;

@@ -5,6 +5,7 @@ export interface SessionRow {
   readonly key: number;
   readonly id: string;
   readonly agent: string;
+  readonly tenant: string;
   readonly title: string | null;
   readonly create_key: string | null;
   readonly fingerprint: string | null;
@@ -38,6 +39,7 @@ export function sessionRecord(row: SessionRow): SessionRecord {
   return {
     id: row.id,
     agent: row.agent,
+    tenant: row.tenant,
     title: row.title,
     status: row.status,
     lastRunEnd: row.last_run_end,

@@ -1,10 +1,17 @@
 import { AppError } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
 import { ENTRY_VERSION, type Entry } from "../../log/entry.ts";
-import type { NewSession, SessionFilter, SessionRecord } from "../../log/session-log.ts";
+import {
+  DEFAULT_TENANT,
+  type NewSession,
+  type Quota,
+  type SessionFilter,
+  type SessionRecord,
+} from "../../log/session-log.ts";
 import type { Database } from "./database.ts";
 import { findEntry, insertEntry, type Segment, segmentsOf } from "./entries.ts";
 import type { Parts } from "./parts.ts";
+import { requireRoomForSession } from "./quotas.ts";
 import { SELECT_SESSION, type SessionRow, sessionRecord } from "./rows.ts";
 
 const MAX_SESSIONS = 1_000;
@@ -50,11 +57,13 @@ export function listSessions(database: Database, filter: SessionFilter): readonl
        WHERE session.updated_at <= ?1 AND (session.updated_at < ?1 OR session.id < ?2)
          AND (?3 IS NULL OR session.agent = ?3)
          AND (?4 IS NULL OR session.status = ?4)
-       ORDER BY session.updated_at DESC, session.id DESC LIMIT ?5`,
+         AND (?5 IS NULL OR session.tenant = ?5)
+       ORDER BY session.updated_at DESC, session.id DESC LIMIT ?6`,
       filter.after?.updatedAt ?? Number.MAX_SAFE_INTEGER,
       filter.after?.id ?? "",
       filter.agent ?? null,
       filter.status ?? null,
+      filter.tenant ?? null,
       limit,
     )
     .map(sessionRecord);
@@ -64,6 +73,7 @@ export function listSessions(database: Database, filter: SessionFilter): readonl
 export function createSession(
   { database, clock }: Parts,
   request: NewSession,
+  perMinute?: Quota,
 ): { readonly session: SessionRecord; readonly created: boolean } {
   const key = request.createKey ?? null;
   const fingerprint = request.fingerprint ?? null;
@@ -81,12 +91,16 @@ export function createSession(
   if (sessionRow(database, request.id) !== undefined) throw idTaken(request.id);
 
   const at = clock.now();
+  const tenant = request.tenant ?? DEFAULT_TENANT;
+  if (perMinute !== undefined)
+    requireRoomForSession(database, { agent: request.agent, tenant }, perMinute, at);
   const root = rootEntry(request.id, request.agent, at);
   database.run(
-    `INSERT INTO session (id, agent, title, create_key, fingerprint, status, head_id, head_seq, created_at, updated_at)
-     VALUES (?, ?, ?, ?, ?, 'idle', ?, ?, ?, ?)`,
+    `INSERT INTO session (id, agent, tenant, title, create_key, fingerprint, status, head_id, head_seq, created_at, updated_at)
+     VALUES (?, ?, ?, ?, ?, ?, 'idle', ?, ?, ?, ?)`,
     request.id,
     request.agent,
+    tenant,
     request.title ?? null,
     key,
     fingerprint,
@@ -124,11 +138,12 @@ export function forkSession(
     forkedFrom: { sessionId, entryId: at },
   };
   database.run(
-    `INSERT INTO session (id, agent, title, status, head_id, head_seq, created_at, updated_at,
+    `INSERT INTO session (id, agent, tenant, title, status, head_id, head_seq, created_at, updated_at,
                           forked_key, forked_entry, forked_seq)
-     VALUES (?, ?, ?, 'idle', ?, ?, ?, ?, ?, ?, ?)`,
+     VALUES (?, ?, ?, ?, 'idle', ?, ?, ?, ?, ?, ?, ?)`,
     newSessionId,
     source.agent,
+    source.tenant,
     source.title,
     first.id,
     first.seq,
