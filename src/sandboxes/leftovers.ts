@@ -12,7 +12,7 @@ import { newId } from "../lib/ids.ts";
 
 const LEFT_ALONE_MS = 3_600_000;
 
-/** A name for something that lives no longer than this process: "<name>.draft-<pid>-<id>". */
+/** A name for something that lives no longer than this process: "<name>.draft-<pid>-<id>". Its last part is unique. */
 export function draftOf(name: string): string {
   return `${name}.draft-${process.pid}-${newId("d")}`;
 }

@@ -1,7 +1,7 @@
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { AppError, errorMessage, isAppError } from "../../lib/errors.ts";
-import { newId } from "../../lib/ids.ts";
+import { abandonedDrafts, draftOf, removeTree } from "../leftovers.ts";
 import type { SandboxCapabilities, SandboxDriver, SandboxProbe, SandboxSpec } from "../sandbox.ts";
 
 const NOTHING: SandboxCapabilities = {
@@ -22,7 +22,9 @@ export async function probeByTrying(
       throw new AppError("unsupported", `bubblewrap needs Linux, this is ${process.platform}`);
     }
     await mkdir(host.registryDir, { recursive: true, mode: 0o700 });
-    const home = await mkdtemp(join(host.registryDir, "probe-"));
+    await removeAbandoned(driver, host.registryDir);
+    const home = join(host.registryDir, draftOf("probe"));
+    await mkdir(home, { mode: 0o700 });
     try {
       await runTrue(driver, home);
     } finally {
@@ -39,9 +41,22 @@ export async function probeByTrying(
   }
 }
 
+/** Of runtimes that were killed while they probed. What cannot be removed now is somebody else's matter. */
+async function removeAbandoned(driver: SandboxDriver, registryDir: string): Promise<void> {
+  for (const home of await abandonedDrafts(registryDir)) {
+    await driver
+      .destroy(sessionIn(home), home)
+      .then(() => removeTree(home))
+      .catch(() => {});
+  }
+}
+
+/** The session of a probe has the name of its directory, so that it can be found from there. */
+const sessionIn = (home: string): string => basename(home);
+
 async function runTrue(driver: SandboxDriver, home: string): Promise<void> {
   const spec: SandboxSpec = {
-    sessionId: newId("probe"),
+    sessionId: sessionIn(home),
     workspace: join(home, "workspace"),
     stateDir: home,
     limits: { memoryBytes: 256 * 2 ** 20, processes: 32, fileSizeBytes: 2 ** 20, cpus: 1 },
