@@ -25,7 +25,8 @@ export function kindOf(facts: FailureFacts): ModelFailureKind {
   if (said !== undefined) return said.kind;
   const byCode = CODES.find(([pattern]) => pattern.test(codes))?.[1];
   if (status === undefined) return byCode ?? (facts.isConfiguration ? "badRequest" : "unknown");
-  return kindOfStatus(status) ?? byCode ?? "unknown";
+  // 500 is what is made up for an error that came inside a stream.
+  return (status === 500 ? byCode : undefined) ?? kindOfStatus(status) ?? byCode ?? "unknown";
 }
 
 interface Words {
@@ -76,7 +77,8 @@ const WORDS: readonly Words[] = [
     kind: "authentication",
     // Google and xAI answer a wrong key with 400.
     inCodes: /invalid_api_key|api_key_invalid/,
-    inMessage: /api key not valid|(?:incorrect|invalid) api key/i,
+    // A proxy's 407 does not come through `fetch` as an answer.
+    inMessage: /api key not valid|(?:incorrect|invalid) api key|proxy authentication required/i,
   },
 ];
 

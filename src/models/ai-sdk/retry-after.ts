@@ -26,7 +26,7 @@ export function readRetryAfter(
     readRetryInfo(data) ??
     // These headers come with every answer; only here do they say why.
     (status === 429 ? readReset(headers, answeredAt) : undefined) ??
-    parseDuration(/try again in ([\d.]+\s?(?:ms|[smh])[\d.msh]*)/i.exec(message)?.[1])
+    parseDuration(/try again in ([\d.]+\s?(?:ms|[smh])[\d.msh]*)(?![a-z])/i.exec(message)?.[1])
   );
 }
 
