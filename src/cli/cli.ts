@@ -9,7 +9,7 @@ import { start } from "./commands/start.ts";
 import { validate } from "./commands/validate.ts";
 import { reportError } from "./exit.ts";
 import { runProgram } from "./program.ts";
-import type { Terminal } from "./terminal.ts";
+import { guarded, type Terminal } from "./terminal.ts";
 import { packageVersion } from "./version.ts";
 
 /** The commands in the order of the help: the way of an agent, from its making to its operation. */
@@ -20,10 +20,11 @@ const summary =
 
 /** The whole command line as a function: words in, exit code out. Never throws. */
 export async function runCli(words: readonly string[], terminal: Terminal): Promise<number> {
+  const safe = guarded(terminal);
   try {
-    return await runProgram({ summary, version: packageVersion(), commands }, words, terminal);
+    return await runProgram({ summary, version: packageVersion(), commands }, words, safe);
   } catch (error) {
-    return await reportError(error, terminal, { json: asksForJson(words) });
+    return await reportError(error, safe, { json: asksForJson(words) });
   }
 }
 

@@ -9,6 +9,7 @@ import { ONE_SHOT } from "./local-sessions.ts";
 import { createNotices, type Notices } from "./notices.ts";
 import { readAll } from "./prompt.ts";
 import { readDuration } from "./read-number.ts";
+import { plainStream } from "./render/plain.ts";
 import { getSession, harnessOf, openPlace, type PlaceWishes } from "./sessions/session.ts";
 import { shellWord } from "./shell-word.ts";
 import type { Terminal, TextStream } from "./terminal.ts";
@@ -97,16 +98,27 @@ async function readStdin({ stdin }: Terminal, notices: Notices): Promise<Uint8Ar
   });
 }
 
-/** Waits for whoever reads, so that a command that prints without end does not fill memory. */
+/**
+ * A program gets a command's output byte for byte; a person's terminal gets its text, since what stands in a file of the
+ * workspace must not steer it. Waits for whoever reads, so that a command that prints without end does not fill memory.
+ */
 async function passOn(execution: Execution, { stdout, stderr }: Terminal): Promise<void> {
+  const shown = { stdout: shownOn(stdout), stderr: shownOn(stderr) };
   for await (const { stream, bytes } of execution.output) {
-    await written(stream === "stdout" ? stdout : stderr, bytes);
+    await written(stream === "stdout" ? stdout : stderr, shown[stream](bytes));
   }
 }
 
-function written(stream: TextStream, bytes: Uint8Array): Promise<void> {
+function shownOn({ isTTY }: TextStream): (bytes: Uint8Array) => string | Uint8Array {
+  if (isTTY !== true) return (bytes) => bytes;
+  const decoder = new TextDecoder();
+  const clean = plainStream();
+  return (bytes) => clean(decoder.decode(bytes, { stream: true })).replaceAll(/\r\n?/g, "\n");
+}
+
+function written(stream: TextStream, output: string | Uint8Array): Promise<void> {
   return new Promise((resolve) => {
-    stream.write(bytes, () => resolve());
+    stream.write(output, () => resolve());
   });
 }
 

@@ -1,4 +1,5 @@
 import { AppError, type ErrorCode, errorMessage } from "../lib/errors.ts";
+import { jsonText } from "./printable.ts";
 import { fileSystemError } from "./system-error.ts";
 import { stylerFor, type Terminal } from "./terminal.ts";
 
@@ -53,6 +54,7 @@ const exitCodeOf: Readonly<Record<ErrorCode, ExitCode>> = {
   unavailable: exitCodes.unavailable,
   rate_limited: exitCodes.unavailable,
   timeout: exitCodes.unavailable,
+  budget_exceeded: exitCodes.limited,
   no_space: exitCodes.storage,
   corrupt: exitCodes.storage,
   cancelled: exitCodes.interrupted,
@@ -79,7 +81,7 @@ const anotherPlace = "Choose another place with --data-dir or HOLDFAST_DATA_DIR.
 function asJson(error: unknown): string {
   const { code, hint, details } =
     error instanceof AppError ? error : { code: "internal", hint: undefined, details: undefined };
-  return `${JSON.stringify({ error: { code, message: errorMessage(error), hint, details } })}\n`;
+  return `${jsonText({ error: { code, message: errorMessage(error), hint, details } })}\n`;
 }
 
 /** What it quotes may be anybody's: a server's answer, a file of an agent. */

@@ -1,3 +1,4 @@
+import { jsonText } from "./printable.ts";
 import { plain } from "./render/plain.ts";
 import { stylerFor, type Terminal } from "./terminal.ts";
 
@@ -17,7 +18,7 @@ export function createNotices(terminal: Terminal, { json }: { readonly json: boo
     tell(notice) {
       if (told.has(notice)) return;
       told.add(notice);
-      print(json ? JSON.stringify({ notice }) : `${style("yellow", "note:")} ${plain(notice)}`);
+      print(json ? jsonText({ notice }) : `${style("yellow", "note:")} ${plain(notice)}`);
     },
     through(other) {
       print = other;

@@ -14,6 +14,7 @@ import { loadAgents } from "./find-agents.ts";
 import { createNotices, type Notices } from "./notices.ts";
 import { readInteger } from "./read-number.ts";
 import { duration, plural } from "./render/figures.ts";
+import { oneLine, plain } from "./render/plain.ts";
 import { shellWord } from "./shell-word.ts";
 import { shortPath } from "./short-path.ts";
 import { printLine, stylerFor, type Terminal } from "./terminal.ts";
@@ -57,7 +58,8 @@ export async function serveAgents(wishes: ServeWishes, terminal: Terminal): Prom
     sessions: runtime.sessions,
     agents: runtime.agents,
     version: packageVersion(),
-    onDefect: (error, errorId) => printLine(terminal.stderr, `error ${errorId}: ${describeDefect(error)}`),
+    onDefect: (error, errorId) =>
+      printLine(terminal.stderr, plain(`error ${errorId}: ${describeDefect(error)}`)),
     ...(tokens.length === 0 ? {} : { auth: { tokenHashes: tokens.map(hashToken) } }),
   });
   answer = wishes.verbose ? logged(api.fetch, terminal) : api.fetch;
@@ -117,8 +119,8 @@ function announce({ server, agents, dataDir, authenticated, unfinished }: Servin
   const row = (name: string, value: string) =>
     printLine(stdout, `  ${style("dim", name.padEnd(8))} ${value}`);
   printLine(stdout, `${style("bold", "Holdfast")} serves at ${style(["bold", "cyan"], server.url)}`);
-  for (const { agent } of agents) row("agent", `${style("bold", agent.name)} (${agent.model.id})`);
-  row("data", shortPath(dataDir, cwd));
+  for (const { agent } of agents) row("agent", `${style("bold", agent.name)} (${oneLine(agent.model.id)})`);
+  row("data", plain(shortPath(dataDir, cwd)));
   row(
     "access",
     authenticated ? "callers need a token (HOLDFAST_TOKEN)" : "this machine only, without a token",
@@ -148,7 +150,10 @@ function logged(next: Answer, { stdout }: Terminal): Answer {
     const began = systemClock.monotonic();
     const response = await next(request, env);
     const time = duration(systemClock.monotonic() - began);
-    printLine(stdout, `${request.method} ${new URL(request.url).pathname} ${response.status} ${time}`);
+    printLine(
+      stdout,
+      `${oneLine(request.method)} ${new URL(request.url).pathname} ${response.status} ${time}`,
+    );
     return response;
   };
 }

@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 import { styleText } from "node:util";
 import type { Environment } from "../config.ts";
+import { jsonText, printable } from "./printable.ts";
 
 /** What a command sees of the outside. `main.ts` makes the real one; tests make their own. */
 export interface Terminal {
@@ -29,6 +30,36 @@ export interface TextStream {
   readonly isTTY?: boolean;
   /** Width in characters; undefined or 0 where it is not known. Read it with `columnsOf`. */
   readonly columns?: number;
+}
+
+/**
+ * The last gate before the terminal. Titles, names, paths, providers' messages and tools' output may be anybody's, and a
+ * terminal obeys what it is sent: sequences that set its title, fill the clipboard, hide or overwrite what stands there, or
+ * make a line read in another order. Renderers clean such text where they use it (`render/plain.ts`), which looks best; a
+ * place that was forgotten, or is new, is held here: only text, line breaks, our own colours and the erasing of our own line
+ * get through. JSON passes unchanged, since `jsonText` escapes what would not.
+ *
+ * Bytes are passed on as they are: they are a command's own output, for a program (`holdfast exec`).
+ */
+export function guarded(terminal: Terminal): Terminal {
+  const { stdout, stderr, env } = terminal;
+  return { ...terminal, stdout: guardedStream(stdout, env), stderr: guardedStream(stderr, env) };
+}
+
+function guardedStream(stream: TextStream, env: Terminal["env"]): TextStream {
+  return {
+    write(text, written) {
+      const allowed = { colours: hasColour(stream, env), erasing: isLive(stream, env) };
+      return stream.write(typeof text === "string" ? printable(text, allowed) : text, written);
+    },
+    // Asked each time: a window changes its size.
+    get isTTY() {
+      return stream.isTTY === true;
+    },
+    get columns() {
+      return stream.columns ?? 0;
+    },
+  };
 }
 
 export type Style = Parameters<typeof styleText>[0];
@@ -63,7 +94,7 @@ export function columnsOf({ columns }: Pick<TextStream, "columns">): number {
 /** One JSON document on stdout, the whole answer of a command with `--json`. */
 export function printJson(terminal: Pick<Terminal, "stdout">, value: unknown): void {
   const indent = terminal.stdout.isTTY === true ? 2 : 0;
-  terminal.stdout.write(`${JSON.stringify(value, null, indent)}\n`);
+  terminal.stdout.write(`${jsonText(value, indent)}\n`);
 }
 
 export function printLine(stream: TextStream, line = ""): void {

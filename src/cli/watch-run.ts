@@ -6,6 +6,7 @@ import type { SendMessage, Sessions } from "../run/sessions.ts";
 import { isRunEnd, untilAnswered } from "../run/watch.ts";
 import { type ExitCode, exitCodes } from "./exit.ts";
 import type { Notices } from "./notices.ts";
+import { jsonText } from "./printable.ts";
 import { closing } from "./render/closing.ts";
 import { createRunView } from "./render/render.ts";
 import { openScreen } from "./render/screen.ts";
@@ -101,7 +102,7 @@ interface Shown extends Disposable {
 
 function showJson({ stdout }: Terminal): Shown {
   return {
-    add: (event) => stdout.write(`${JSON.stringify(event)}\n`),
+    add: (event) => stdout.write(`${jsonText(event)}\n`),
     [Symbol.dispose]() {},
   };
 }

@@ -144,8 +144,9 @@ async function announce(created: Created, json: boolean, terminal: Terminal): Pr
     return;
   }
   const { stdout } = terminal;
+  const { plain } = await import("../render/plain.ts");
   const style = stylerFor(stdout, terminal.env);
-  printLine(stdout, `Created the agent ${style("bold", name)} in ${folder}:`);
+  printLine(stdout, `Created the agent ${style("bold", name)} in ${plain(folder)}:`);
   for (const file of files) printLine(stdout, `  ${file}`);
   printLine(stdout);
   const { readConfig } = await import("../../config.ts");
@@ -153,5 +154,5 @@ async function announce(created: Created, json: boolean, terminal: Terminal): Pr
   const model = chooseModel({ id: null, baseUrl: null, script: null }, readConfig({}, terminal.env).models);
   if (model.type === "missing") printLine(stdout, `${model.message}. ${model.hint} Then:`);
   else printLine(stdout, "Next:");
-  printLine(stdout, `  ${style("cyan", next)}`);
+  printLine(stdout, `  ${style("cyan", plain(next))}`);
 }

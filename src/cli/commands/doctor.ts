@@ -1,12 +1,21 @@
-import { dataDirOption, jsonOption, type RunnableCommand } from "../command.ts";
+import { agentOption, dataDirOption, jsonOption, type RunnableCommand } from "../command.ts";
 import type { Check } from "../examine.ts";
 import { exitCodes } from "../exit.ts";
 import { printJson, printLine, stylerFor, type Terminal } from "../terminal.ts";
 
 export const doctor: RunnableCommand = {
   name: "doctor",
-  summary: "tell what this machine has, what is missing and how to get it",
-  options: [dataDirOption, jsonOption],
+  summary: "tell what this machine has and what is missing, or what is wrong with a session",
+  arguments: [{ syntax: "[session]", description: "look at the log of this session instead" }],
+  options: [
+    dataDirOption,
+    agentOption,
+    {
+      flags: "--repair",
+      description: "append to the session's log what puts it right; nothing that stands in it is changed",
+    },
+    jsonOption,
+  ],
   examples: [
     {
       command: "holdfast doctor",
@@ -16,8 +25,26 @@ export const doctor: RunnableCommand = {
       command: "holdfast doctor --json",
       explanation: "the same for programs; names of keys, never their values",
     },
+    {
+      command: "holdfast doctor s_01k3... --repair",
+      explanation: "find what no provider would accept in a session's log, and append what puts it right",
+    },
   ],
   async run(input, terminal) {
+    const session = input.text("session");
+    if (session !== undefined) {
+      const { doctorSession } = await import("../sessions/doctor.ts");
+      return doctorSession(
+        {
+          session,
+          repair: input.flag("repair"),
+          json: input.flag("json"),
+          dataDir: input.text("dataDir"),
+          agentPath: input.text("agent"),
+        },
+        terminal,
+      );
+    }
     const { examine } = await import("../examine.ts");
     const checks = await examine({
       dataDir: input.text("dataDir"),
@@ -26,7 +53,7 @@ export const doctor: RunnableCommand = {
     });
     const ready = checks.every(({ status }) => status !== "failed");
     if (input.flag("json")) printJson(terminal, { ready, checks });
-    else printChecks(checks, ready, terminal);
+    else await printChecks(checks, ready, terminal);
     return ready ? exitCodes.ok : exitCodes.unavailable;
   },
 };
@@ -37,13 +64,18 @@ const marks = {
   failed: { sign: "✗", colour: "red" },
 } as const satisfies Record<Check["status"], object>;
 
-function printChecks(checks: readonly Check[], ready: boolean, { stdout, env }: Terminal): void {
+async function printChecks(
+  checks: readonly Check[],
+  ready: boolean,
+  { stdout, env }: Terminal,
+): Promise<void> {
+  const { plain } = await import("../render/plain.ts");
   const style = stylerFor(stdout, env);
   const width = Math.max(...checks.map(({ name }) => name.length));
   for (const { name, status, finding, fix } of checks) {
     const { sign, colour } = marks[status];
-    printLine(stdout, `${style(colour, sign)} ${name.padEnd(width)}  ${finding}`);
-    if (fix !== null) printLine(stdout, `${" ".repeat(width + 4)}${style("cyan", fix)}`);
+    printLine(stdout, `${style(colour, sign)} ${name.padEnd(width)}  ${plain(finding)}`);
+    if (fix !== null) printLine(stdout, `${" ".repeat(width + 4)}${style("cyan", plain(fix))}`);
   }
   printLine(stdout);
   printLine(stdout, ready ? "Agents can run here." : "Agents cannot run here yet: see the lines with ✗.");

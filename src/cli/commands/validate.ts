@@ -74,7 +74,7 @@ async function printAgent(
   const style = stylerFor(stdout, env);
   const here = (text: string) => printLine(stdout, `  On this machine: ${plain(text)}`);
   const tools = `${agent.tools.size} ${agent.tools.size === 1 ? "tool" : "tools"}`;
-  const facts = `(${agent.name}, ${agent.model.id}, ${tools})`;
+  const facts = `(${agent.name}, ${plain(agent.model.id)}, ${tools})`;
   printLine(stdout, `${plain(shorten(file))}: ${style("green", "ok")} ${facts}`);
   if (model.type === "missing") here(`${model.message}. ${model.hint}`);
   if (model.type === "scripted" && model.notice !== null) here(model.notice);

@@ -75,6 +75,6 @@ export function outcomeLine({ outcome, details, durationMs }: ToolFinished, star
 
 function reasonOf(details: ToolFinished["details"]): string {
   if (details?.sandboxDied === true) return "lost its sandbox";
-  if (typeof details?.signal === "string") return `ended by ${details.signal}`;
+  if (typeof details?.signal === "string") return `ended by ${oneLine(details.signal)}`;
   return typeof details?.exitCode === "number" ? `exit status ${details.exitCode}` : "failed";
 }

@@ -138,9 +138,9 @@ export function callsView({ style, width, output: limits }: ViewOptions) {
       const running = [...calls.values()].filter((call) => call.started && call.finished === null);
       const [first, ...others] = running;
       if (first === undefined) return null;
-      if (others.length > 0) return `running ${running.map(({ name }) => name).join(", ")}`;
+      if (others.length > 0) return `running ${running.map(({ name }) => oneLine(name)).join(", ")}`;
       const what = first.progress ?? (first.announced ? "" : callLine(first.name, first.input));
-      return `running ${first.name}${what === "" ? "" : `: ${what}`}`;
+      return `running ${oneLine(first.name)}${what === "" ? "" : `: ${what}`}`;
     },
   };
 }

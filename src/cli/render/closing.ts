@@ -20,9 +20,9 @@ export function closing({ result, workspace, next, style }: ClosingFacts): strin
     ["calls", `${plural(timing.modelCalls, "model call")}, ${plural(timing.toolCalls, "tool call")}`],
     ["tokens", tokens(usage)],
     ["cost", dollars(costUsd)],
-    ...(workspace === null ? [] : [["files", workspace] as const]),
-    ["session", sessionId],
-    ["next", next],
+    ...(workspace === null ? [] : [["files", plain(workspace)] as const]),
+    ["session", oneLine(sessionId)],
+    ["next", plain(next)],
   ];
   const lines = rows.map(([name, value]) => `  ${style("dim", name.padEnd(8))} ${value}\n`);
   return `\n${ending(result, style)}${lines.join("")}`;

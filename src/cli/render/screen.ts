@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "../../lib/clock.ts";
+import { ERASE_LINE } from "../printable.ts";
 import { columnsOf, isLive, stylerFor, type Terminal, type TextStream } from "../terminal.ts";
 import { duration } from "./figures.ts";
 import { cut } from "./plain.ts";
@@ -17,7 +18,6 @@ const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "
 const FRAME_MS = 100;
 /** What is over sooner than this is not worth a line that flickers. */
 const PATIENCE_MS = 150;
-const ERASE = "\r\u001b[2K";
 
 export function openScreen(
   terminal: Pick<Terminal, "stdout" | "stderr" | "env">,
@@ -40,7 +40,7 @@ export function openScreen(
   let since = clock.monotonic();
 
   function erase(): void {
-    if (isDrawn) stdout.write(ERASE);
+    if (isDrawn) stdout.write(ERASE_LINE);
     isDrawn = false;
   }
 
@@ -59,7 +59,7 @@ export function openScreen(
     const time = elapsed < 1_000 ? "" : ` · ${duration(Math.floor(elapsed / 1_000) * 1_000)}`;
     const room = columnsOf(stdout) - time.length - 4;
     const line = `${style("cyan", FRAMES[frame] ?? "")} ${style("dim", `${cut(words, room)}${time}`)}`;
-    stdout.write(`${ERASE}${line}`);
+    stdout.write(`${ERASE_LINE}${line}`);
     isDrawn = true;
   }
 

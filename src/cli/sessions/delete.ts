@@ -5,6 +5,7 @@ import type { Sessions } from "../../run/sessions.ts";
 import { exitCodes } from "../exit.ts";
 import { readDuration } from "../read-number.ts";
 import { plural } from "../render/figures.ts";
+import { oneLine } from "../render/plain.ts";
 import { printJson, printLine, type Terminal } from "../terminal.ts";
 import { getSession, openPlace, type PlaceWishes } from "./session.ts";
 
@@ -23,7 +24,7 @@ export async function deleteSessions(wishes: DeleteWishes, terminal: Terminal): 
   await using place = await openPlace(wishes, terminal);
   const { sessions } = place;
   const tell = (id: string) => {
-    if (!wishes.json) printLine(terminal.stdout, `Deleted ${id}.`);
+    if (!wishes.json) printLine(terminal.stdout, `Deleted ${oneLine(id)}.`);
   };
   const deleted =
     age === null

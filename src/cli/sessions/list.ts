@@ -91,10 +91,10 @@ function cellsOf(
   const { usage, costUsd, unpricedCalls } = session;
   const all = usage.input + usage.cacheRead + usage.cacheWrite + usage.output;
   return [
-    session.id,
-    session.agent,
-    session.status === "running" && isLeftBehind ? "unfinished" : session.status,
-    session.lastRunEnd ?? "-",
+    oneLine(session.id),
+    oneLine(session.agent),
+    session.status === "running" && isLeftBehind ? "unfinished" : oneLine(session.status),
+    oneLine(session.lastRunEnd ?? "-"),
     String(session.turns),
     count(all),
     costOf(costUsd, unpricedCalls),

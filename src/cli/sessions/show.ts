@@ -51,9 +51,9 @@ function printSession(session: SessionRecord, totals: Totals, { stdout, env }: T
   const row = (name: string, value: string) =>
     printLine(stdout, `  ${style("dim", name.padEnd(8))} ${value}`);
   printLine(stdout, `\n${style("bold", oneLine(session.title ?? "Session"))}`);
-  row("session", session.id);
-  row("agent", session.agent);
-  row("status", `${session.status}, ${session.headSeq} entries`);
+  row("session", oneLine(session.id));
+  row("agent", oneLine(session.agent));
+  row("status", `${oneLine(session.status)}, ${session.headSeq} entries`);
   row("age", `created ${age(now - session.createdAt)} ago, changed ${age(now - session.updatedAt)} ago`);
   const { runs, modelMs, toolsMs, overheadMs, modelCalls, toolCalls } = totals;
   row(

@@ -4,6 +4,7 @@ import { openRuntime } from "../../runtime.ts";
 import { exitCodes } from "../exit.ts";
 import { ONE_SHOT } from "../local-sessions.ts";
 import { createNotices } from "../notices.ts";
+import { oneLine } from "../render/plain.ts";
 import { printJson, printLine, type Terminal } from "../terminal.ts";
 import { getSession, harnessOf, openPlace, type PlaceWishes } from "./session.ts";
 
@@ -55,6 +56,10 @@ function tell(
   terminal: Terminal,
 ): number {
   if (json) printJson(terminal, { sessionId, stopped });
-  else printLine(terminal.stdout, stopped ? `Stopped ${sessionId}.` : `Nothing was running in ${sessionId}.`);
+  else
+    printLine(
+      terminal.stdout,
+      oneLine(stopped ? `Stopped ${sessionId}.` : `Nothing was running in ${sessionId}.`),
+    );
   return exitCodes.ok;
 }

@@ -1,6 +1,7 @@
 import type { RunEvent } from "../../run/events.ts";
 import type { Sessions } from "../../run/sessions.ts";
 import { exitCodes } from "../exit.ts";
+import { jsonText } from "../printable.ts";
 import { readInteger } from "../read-number.ts";
 import { openScreen } from "../render/screen.ts";
 import { createSessionView } from "../render/session-view.ts";
@@ -66,7 +67,7 @@ interface Shown extends Disposable {
 }
 
 function showJson({ stdout }: Terminal): Shown {
-  return { add: (event) => stdout.write(`${JSON.stringify(event)}\n`), [Symbol.dispose]() {} };
+  return { add: (event) => stdout.write(`${jsonText(event)}\n`), [Symbol.dispose]() {} };
 }
 
 function showText(terminal: Terminal): Shown {
