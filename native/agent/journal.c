@@ -14,7 +14,7 @@
 #define OUTPUT_UP_TO (64u << 20)
 #define MAX_RECORD (4u << 20)
 
-enum record { RECORD_STARTED = 1, RECORD_FINISHED = 2 };
+enum record { RECORD_STARTED = 1, RECORD_FINISHED = 2, RECORD_COLLECTED = 3 };
 
 static int journal = -1;
 static uint64_t journal_size;
@@ -30,9 +30,9 @@ static bool write_all(int fd, const struct buffer *b) {
   return true;
 }
 
-static void put_started(struct buffer *b, const char *id) {
+static void put_event(struct buffer *b, enum record kind, const char *id) {
   put_u32(b, (uint32_t)(1 + 4 + strlen(id)));
-  put_u8(b, RECORD_STARTED);
+  put_u8(b, (uint8_t)kind);
   put_string(b, id);
 }
 
@@ -77,7 +77,7 @@ static bool append(struct buffer *b) {
 bool journal_started(const char *operation_id) {
   if (journal < 0) return true;
   struct buffer b = {0};
-  put_started(&b, operation_id);
+  put_event(&b, RECORD_STARTED, operation_id);
   return append(&b) && fdatasync(journal) == 0;
 }
 
@@ -85,6 +85,14 @@ void journal_finished(const struct operation *op) {
   if (journal < 0) return;
   struct buffer b = {0};
   put_finished(&b, op, journal_size < OUTPUT_UP_TO);
+  append(&b);
+}
+
+/* Not flushed: when it is lost, the operation is remembered for longer than it need be. */
+void journal_collected(const struct operation *op) {
+  if (journal < 0) return;
+  struct buffer b = {0};
+  put_event(&b, RECORD_COLLECTED, op->id);
   append(&b);
 }
 
@@ -126,6 +134,7 @@ static void load_record(struct reader *r) {
   if (op == NULL) op = operation_new(id, OPERATION_LOST);
   else free(id);
   if (kind == RECORD_FINISHED) load_finished(op, r);
+  if (kind == RECORD_COLLECTED) op->collected = true;
 }
 
 /* Returns how far the file could be read. */
@@ -154,16 +163,27 @@ void journal_open(int fd) {
   if (ftruncate(fd, (off_t)journal_size) == 0) journal = fd;
 }
 
+/* The oldest first, as they came. */
+static void put_operations(struct buffer *b, const struct operation *latest) {
+  size_t count = 0;
+  for (const struct operation *op = latest; op != NULL; op = op->next) count++;
+  const struct operation **all = must_alloc(count * sizeof *all);
+  for (const struct operation *op = latest; op != NULL; op = op->next) all[--count] = op;
+  for (const struct operation *op = latest; op != NULL; op = op->next, count++) {
+    put_event(b, RECORD_STARTED, all[count]->id);
+    if (all[count]->state == OPERATION_FINISHED) put_finished(b, all[count], false);
+    if (all[count]->collected) put_event(b, RECORD_COLLECTED, all[count]->id);
+  }
+  free(all);
+}
+
 static void rewrite(const char *path) {
   int from = open(path, O_RDONLY | O_CLOEXEC);
   int to = open("journal.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (from < 0 || to < 0) return;
   load(from);
   struct buffer b = {0};
-  for (struct operation *op = operations; op != NULL; op = op->next) {
-    put_started(&b, op->id);
-    if (op->state == OPERATION_FINISHED) put_finished(&b, op, false);
-  }
+  put_operations(&b, operations);
   if (write_all(to, &b) && fsync(to) == 0 && rename("journal.new", path) == 0) return;
   unlink("journal.new");
 }

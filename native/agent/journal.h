@@ -1,6 +1,6 @@
 /*
- * Which operations ever started in this session, and how they ended, on disk outside of the sandbox. It outlives the agent,
- * so that no operation is ever taken for one that did not start.
+ * Which operations started in this session, and how they ended, on disk outside of the sandbox. It outlives the agent, so
+ * that no operation is taken for one that did not start. Only what was collected long ago is forgotten (`operations_limit`).
  *
  * A record is `u32le length, u8 kind, payload`; one that was cut by a crash ends the file.
  */
@@ -16,6 +16,7 @@ void journal_open(int fd);
 /* Durable when it returns true; else errno. */
 bool journal_started(const char *operation_id);
 void journal_finished(const struct operation *op);
+void journal_collected(const struct operation *op);
 /* Rewrites a file that became large without the output in it. Only while no agent has it open. */
 void journal_compact(const char *path);
 

@@ -17,9 +17,9 @@
 /* A keeper that does not end although nothing is below it was stopped by somebody: then it goes too. */
 #define KEEPER_GRACE_MS 200
 #define MAX_KEPT_OUTPUT (16u << 20)
-#define MAX_OPERATIONS 65536
 
 struct operation *operations;
+int operations_limit = 16384;
 static int operation_count;
 static bool has_strays; /* processes that lost their keeper */
 
@@ -29,7 +29,26 @@ struct operation *operation_find(const char *id) {
   return NULL;
 }
 
+/* A quarter at once, so that it is seldom. */
+static void forget_collected(void) {
+  int position = 0;
+  for (struct operation **link = &operations; *link != NULL;) {
+    struct operation *op = *link;
+    bool is_old = ++position > operations_limit - operations_limit / 4;
+    if (!is_old || !op->collected || op->state == OPERATION_RUNNING || op->watchers != NULL) {
+      link = &op->next;
+      continue;
+    }
+    *link = op->next;
+    output_forget(&op->output);
+    free(op->id);
+    free(op);
+    operation_count--;
+  }
+}
+
 struct operation *operation_new(char *id, enum operation_state state) {
+  if (operation_count >= operations_limit) forget_collected();
   struct operation *op = must_alloc(sizeof *op);
   *op = (struct operation){.next = operations, .id = id, .state = state, .last_bytes = UINT64_MAX};
   op->stdout_fd = op->stderr_fd = op->status_fd = -1;
@@ -60,7 +79,8 @@ static bool open_pipes(int pipes[3][2]) {
 
 struct operation *operation_start(struct command *command, int cwd_fd, const struct limits *limits, uint64_t now) {
   int pipes[3][2];
-  if (operation_count >= MAX_OPERATIONS) {
+  if (operation_count >= operations_limit) forget_collected();
+  if (operation_count >= operations_limit) {
     errno = EMFILE;
     return NULL;
   }
@@ -161,7 +181,7 @@ void operation_reaped(pid_t pid, int status) {
   }
 }
 
-/* Output of operations that ended long ago goes first; that they ran, and how they ended, is never forgotten. */
+/* Output of operations that ended long ago goes first; that they ran, and how they ended, is remembered for longer. */
 static void limit_kept_output(void) {
   size_t kept = 0;
   for (struct operation *op = operations; op != NULL; op = op->next) {

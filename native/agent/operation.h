@@ -48,6 +48,7 @@ struct operation {
   struct exit_status exit;
   struct output output;
   struct watcher *watchers;
+  bool collected; /* somebody was told how it ended */
 
   pid_t keeper;             /* 0 when gone */
   int stdout_fd, stderr_fd; /* -1 when closed */
@@ -57,7 +58,10 @@ struct operation {
   uint64_t last_bytes;   /* what the pipes held when the keeper had gone; UINT64_MAX before */
 };
 
+/* The latest first. */
 extern struct operation *operations;
+/* How many are remembered. Above it, the oldest go whose end somebody was told; the others stay, and no more start. */
+extern int operations_limit;
 
 struct operation *operation_find(const char *id);
 struct operation *operation_new(char *id, enum operation_state state);

@@ -145,6 +145,7 @@ int serve(int argc, char **argv) {
   limits.processes = number_option(argc, argv, "--processes", 256);
   limits.memory_bytes = number_option(argc, argv, "--memory", (uint64_t)2 << 30);
   limits.file_size_bytes = number_option(argc, argv, "--file-size", (uint64_t)1 << 30);
+  operations_limit = (int)number_option(argc, argv, "--operations", (uint64_t)operations_limit);
   uint64_t now = now_ms();
   struct lifetime life = {
       .idle_ms = number_option(argc, argv, "--idle", 900) * 1000,

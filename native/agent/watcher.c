@@ -1,6 +1,7 @@
 /* Those who read an operation or wait for its end: the part of operation.h that speaks with connections. */
 #include <stdlib.h>
 
+#include "journal.h"
 #include "operation.h"
 #include "server.h"
 
@@ -95,6 +96,9 @@ static void send_exit(struct operation *op, struct watcher *w) {
   put_u64(out, op->exit.duration_ms);
   put_u64(out, w->dropped);
   frame_end(out, begun);
+  if (op->collected) return;
+  op->collected = true;
+  journal_collected(op);
 }
 
 void operation_pump(struct operation *op) {

@@ -81,7 +81,8 @@ export interface Sandbox extends AsyncDisposable {
    * that must also hold when the sandbox itself had to be started anew (it was killed, the machine rebooted). So such a
    * driver notes the id durably in `stateDir` before it starts a command, and `destroy` leaves that note. An operation that
    * is noted but unknown to the running sandbox is an execution without output whose `result` rejects with AppError
-   * `unavailable`. In a driver without `survivesRestart` it only means that this process did not start it.
+   * `unavailable`. Only an operation whose result was delivered, and after which thousands of others were started, may be
+   * forgotten. In a driver without `survivesRestart` it only means that this process did not start it.
    */
   attach(operationId: string): Promise<Execution | undefined>;
 

@@ -56,6 +56,43 @@ describe.skipIf(!probe.available)("a sandbox without its runtime", () => {
     await sandbox.destroy();
   });
 
+  test("of very many commands the oldest are forgotten that somebody was told of, and never another", async () => {
+    const spec = await host.newSpec();
+    const left = newId("op");
+    const few = processDriver({ registryDir: host.registryDir, keptOperations: 8 });
+    // Its first sandbox: what limits it is decided here.
+    await (await few.open(spec))[Symbol.asyncDispose]();
+    await startAndDie(spec, left, "sleep 0.5; echo left >> count");
+    const count = join(spec.workspace, "count");
+    while ((await readFile(count, "utf8").catch(() => "")) !== "left\n") await pause(20);
+
+    const ids: string[] = [];
+    for (const life of ["first", "second"]) {
+      await using sandbox = await few.open(spec);
+      for (let i = 0; i < 20; i++) {
+        const operation = execSpec(`echo ${life} >> count`);
+        ids.push(operation.operationId);
+        assert.equal((await collect(await sandbox.exec(operation))).result.exitCode, 0);
+      }
+      // The next one has to know it from the journal.
+      await sandbox.destroy();
+    }
+    await using sandbox = await few.open(spec);
+    const known = await Promise.all(ids.map((id) => sandbox.attach(id)));
+    const kept = known.filter((execution) => execution !== undefined).length;
+    assert.ok(kept >= 5 && kept <= 8, `${kept} are remembered`);
+    assert.deepEqual(
+      known.map((execution) => execution !== undefined),
+      ids.map((_, i) => i >= ids.length - kept),
+    );
+    const again = await collect(await sandbox.exec(execSpec("echo never >> count", { operationId: left })));
+    assert.equal(again.result.exitCode, 0);
+    const lines = (await readFile(count, "utf8")).trim().split("\n");
+    assert.deepEqual([lines.length, lines.filter((line) => line === "left").length], [41, 1]);
+    assert.equal(lines.includes("never"), false);
+    await sandbox.destroy();
+  });
+
   test("what a command left while nobody was there is collected", async () => {
     const spec = await host.newSpec();
     const operationId = newId("op");

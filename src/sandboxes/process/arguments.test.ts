@@ -14,6 +14,7 @@ const layout: SandboxLayout = {
   limits: { memoryBytes: 512 * 2 ** 20, processes: 100, fileSizeBytes: 1000, cpus: 1 },
   idleSeconds: 60,
   lifetimeSeconds: 600,
+  keptOperations: 1000,
 };
 const line = bwrapArguments(layout);
 
@@ -44,6 +45,7 @@ const required: readonly (readonly [string, readonly string[]])[] = [
   ["memory of a process is limited", ["--memory", String(512 * 2 ** 20)]],
   ["files are limited", ["--file-size", "1000"]],
   ["it ends by itself", ["--idle", "60", "--lifetime", "600"]],
+  ["what it remembers is limited", ["--operations", "1000"]],
 ];
 
 describe("bubblewrap's command line", () => {

@@ -14,6 +14,7 @@ export interface SandboxLayout {
   readonly limits: SandboxLimits;
   readonly idleSeconds: number;
   readonly lifetimeSeconds: number;
+  readonly keptOperations: number;
 }
 
 /** Files of /proc that tell about the host and that no command needs. */
@@ -87,12 +88,14 @@ function devices(layout: SandboxLayout): readonly string[] {
   ];
 }
 
-function agentArguments({ limits, idleSeconds, lifetimeSeconds }: SandboxLayout): readonly string[] {
+function agentArguments(layout: SandboxLayout): readonly string[] {
+  const { limits, idleSeconds, lifetimeSeconds, keptOperations } = layout;
   return [
     ...["/run/agent", "serve"],
     ...["--processes", String(limits.processes + OWN_PROCESSES)],
     ...["--memory", String(limits.memoryBytes)],
     ...["--file-size", String(limits.fileSizeBytes)],
     ...["--idle", String(idleSeconds), "--lifetime", String(lifetimeSeconds)],
+    ...["--operations", String(keptOperations)],
   ];
 }

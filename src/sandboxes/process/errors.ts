@@ -23,6 +23,7 @@ const meanings: Partial<Record<Errno, Meaning>> = {
   E2BIG: { code: "too_large", text: "it has too many entries" },
   ENOSPC: { code: "no_space", text: "the disk is full" },
   EDQUOT: { code: "no_space", text: "the quota is used up" },
+  EMFILE: { code: "unavailable", text: "too many commands run, or ended without anybody who was told" },
   EAGAIN: { code: "unavailable", text: "too many processes or commands run at once" },
 };
 

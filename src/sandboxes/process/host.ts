@@ -20,6 +20,11 @@ export interface ProcessDriverOptions {
   readonly idleMs?: number;
   /** A sandbox ends at this age in any case. Default: 8 hours. */
   readonly maxLifetimeMs?: number;
+  /**
+   * How many commands a sandbox remembers by their operation id, output aside. Above it, the oldest quarter of them is
+   * forgotten, except for those whose outcome nobody was told. Default: 16,384.
+   */
+  readonly keptOperations?: number;
   /** User ids of the host that belong to nobody, for a driver that runs as root. Default: 300,000 from 200,000. */
   readonly uidPool?: UidPool;
 }

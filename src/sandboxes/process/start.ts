@@ -75,6 +75,7 @@ async function start(host: Host, spec: SandboxSpec, directory: string): Promise<
       limits: spec.limits,
       idleSeconds: Math.ceil((host.options.idleMs ?? 15 * 60_000) / 1000),
       lifetimeSeconds: Math.ceil((host.options.maxLifetimeMs ?? 8 * 3_600_000) / 1000),
+      keptOperations: host.options.keptOperations ?? 16_384,
     }),
   });
 }
