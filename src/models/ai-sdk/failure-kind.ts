@@ -77,8 +77,7 @@ const WORDS: readonly Words[] = [
     kind: "authentication",
     // Google and xAI answer a wrong key with 400.
     inCodes: /invalid_api_key|api_key_invalid/,
-    // A proxy's 407 does not come through `fetch` as an answer.
-    inMessage: /api key not valid|(?:incorrect|invalid) api key|proxy authentication required/i,
+    inMessage: /api key not valid|(?:incorrect|invalid) api key/i,
   },
 ];
 
@@ -104,7 +103,6 @@ const STATUSES: ReadonlyMap<number, ModelFailureKind> = new Map([
   [401, "authentication"],
   [402, "quota"],
   [403, "authentication"],
-  [407, "authentication"],
   [408, "timeout"],
   // Another request is in the way, or a model behind Bedrock or Groq has no room: asking again helps.
   [409, "overloaded"],

@@ -383,8 +383,8 @@ describe("a proxy's page instead of an answer", () => {
     }
   });
 
-  test("that wants a password", async () => {
-    expect(await failureOf(ollama, { status: 407, body: "" })).toMatchObject({ kind: "authentication" });
+  test("that wants a password, which `fetch` does not let through as an answer", async () => {
+    expect(await failureOf(ollama, { status: 407, body: "" })).toMatchObject({ kind: "network" });
   });
 
   test("with status 200", async () => {

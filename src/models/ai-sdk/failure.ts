@@ -69,7 +69,12 @@ function factsOfCall(error: APICallError): Facts {
     return { message, status, headers, data, codes: codesOf(data) };
   }
   const thrown = factsOfThrown(cause instanceof Error ? cause : error);
-  return { ...thrown, message: `${error.message.replace(/: *$/, "")}${codeSuffix(error.message, cause)}` };
+  return {
+    ...thrown,
+    // Without a status there was no answer at all, for whatever reason: a certificate, a proxy that wants a password.
+    isNetwork: thrown.isNetwork || status === undefined,
+    message: `${error.message.replace(/: *$/, "")}${codeSuffix(error.message, cause)}`,
+  };
 }
 
 /** Errors of `fetch` and of sockets: what matters stands in the causes. */
