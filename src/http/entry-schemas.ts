@@ -57,6 +57,10 @@ const runEnd = z.enum([
   "hook",
 ]);
 
+const left = z.exactOptional(z.array(z.string())).meta({
+  description: "Messages that runs to come will answer: too late for this one, or to have one of their own.",
+});
+
 export const deliverySchema = z.enum(["steer", "followUp", "interrupt"]);
 
 const prefixBreak = z.enum(["start", "promptChanged", "toolsChanged", "modelChanged", "compacted"]);
@@ -296,8 +300,9 @@ const entries = [
     type: z.literal("runFinished"),
     reason: runEnd,
     lostCall: z.exactOptional(z.literal(true)),
+    left,
   }),
-  z.strictObject({ ...header, ...run, type: z.literal("runFailed"), error }),
+  z.strictObject({ ...header, ...run, type: z.literal("runFailed"), error, left }),
 ] as const;
 
 export const entrySchema = z

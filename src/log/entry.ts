@@ -443,12 +443,20 @@ export interface RunFinished {
   readonly reason: RunEnd;
   /** A request was cut off: what it cost is not known. */
   readonly lostCall?: true;
+  readonly left?: LeftMessages;
 }
+
+/**
+ * The inbox ids of messages that a run leaves to those that follow: they came too late for it, or wait for a run of their
+ * own. A message that is not among them has had its answer, or gets none. Absent: there are none.
+ */
+export type LeftMessages = readonly string[];
 
 export interface RunFailed {
   readonly type: "runFailed";
   readonly runId: string;
   readonly error: { readonly code: string; readonly message: string; readonly hint?: string };
+  readonly left?: LeftMessages;
 }
 
 /** An entry as it is handed to a writer, which adds the header. */

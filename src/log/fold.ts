@@ -226,7 +226,8 @@ function show({ inboxId, blocks, delivery, model, stopped }: DeferredMessage, st
   if (inboxId !== undefined) state.inputs.push({ inboxId, blocks });
   if (stopped || delivery === "note") return;
   if (state.run === null || state.run.stopRequested) {
-    state.unanswered = { model: model ?? state.unanswered?.model, stopRequested: false };
+    const messages = [...(state.unanswered?.messages ?? []), ...(inboxId === undefined ? [] : [inboxId])];
+    state.unanswered = { model: model ?? state.unanswered?.model, messages, stopRequested: false };
   } else {
     state.run = { ...state.run, answered: null };
   }

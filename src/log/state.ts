@@ -8,6 +8,7 @@ import type {
   Effect,
   HookDecided,
   Interrupted,
+  LeftMessages,
   ModelFailure,
   RunEnd,
   StopReason,
@@ -160,6 +161,8 @@ export interface Input {
 }
 
 export interface Unanswered {
+  /** Their inbox ids. */
+  readonly messages: readonly string[];
   readonly model: string | undefined;
   readonly stopRequested: boolean;
 }
@@ -221,6 +224,14 @@ export function carriedState(state: SessionState): CarriedState {
     sessionHooks,
     toolUses,
   };
+}
+
+/** What the end of the run that is under way leaves to those that follow. */
+export function leftMessages({ deferred, unanswered }: SessionState): LeftMessages {
+  const waiting = deferred.flatMap(({ inboxId, stopped }) =>
+    inboxId === undefined || stopped ? [] : [inboxId],
+  );
+  return [...(unanswered?.messages ?? []), ...waiting];
 }
 
 /** A message that is to be seen before the next model call has arrived, so calls that have not started need not. */

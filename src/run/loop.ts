@@ -1,7 +1,8 @@
 import type { Agent } from "../agents/agent.ts";
 import { newId } from "../lib/ids.ts";
 import { noUsage } from "../log/content.ts";
-import { isAtRest } from "../log/state.ts";
+import type { LeftMessages } from "../log/entry.ts";
+import { isAtRest, leftMessages } from "../log/state.ts";
 import { callModel } from "./call-model.ts";
 import { compact } from "./compact.ts";
 import { aboutMoment, askHooks } from "./hooks.ts";
@@ -74,14 +75,24 @@ export async function runLoop(
       case "stop": {
         const { id: runId, calling } = currentRun(writer);
         const lost = calling ? { lostCall: true as const } : {};
-        writer.append({ type: "runFinished", runId, reason: step.reason, ...lost });
+        writer.append({ type: "runFinished", runId, reason: step.reason, ...lost, ...leaving(writer) });
         break;
       }
       case "fail":
-        writer.append({ type: "runFailed", runId: currentRun(writer).id, error: step.error });
+        writer.append({
+          type: "runFailed",
+          runId: currentRun(writer).id,
+          error: step.error,
+          ...leaving(writer),
+        });
         break;
     }
   }
+}
+
+function leaving({ state }: SessionWriter): { readonly left?: LeftMessages } {
+  const left = leftMessages(state);
+  return left.length === 0 ? {} : { left };
 }
 
 /** What was complete of an answer when it broke off; what it cost is not known. */

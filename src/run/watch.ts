@@ -130,21 +130,21 @@ function isMessage(event: RunEvent, messageId: string): boolean {
   return event.type === "entry" && event.entry.type === "userMessage" && event.entry.inboxId === messageId;
 }
 
-/** As `watchSession`, up to and including the end of the run that answers the message. */
+/**
+ * As `watchSession`, up to and including the end of the run that answers the message. That is the first run which ends
+ * after the message came and does not leave it to those that follow: a run takes what steers it, a stop ends what was asked
+ * for before, and what waits for a run of its own is left by each run until then.
+ */
 export async function* untilAnswered(
   events: AsyncIterable<RunEvent>,
   messageId: string,
 ): AsyncGenerator<RunEvent> {
   let arrived = false;
-  /** The model was asked since it arrived, or a stop came after it: the run that is under way is the one. */
-  let taken = false;
   for await (const event of events) {
     yield event;
     if (event.type !== "entry") continue;
-    const { entry } = event;
-    if (!arrived) arrived = isMessage(event, messageId);
-    else if (entry.type === "modelCalled" || entry.type === "stopRequested") taken = true;
-    else if (isRunEnd(entry) && (taken || !leavesMessages(entry))) return;
+    arrived ||= isMessage(event, messageId);
+    if (arrived && isRunEnd(event.entry) && !leaves(event.entry, messageId)) return;
   }
 }
 
@@ -154,7 +154,6 @@ export function isRunEnd(entry: Entry): entry is RunEndEntry {
   return entry.type === "runFinished" || entry.type === "runFailed";
 }
 
-/** A message that arrives after a stop, or during a request that fails for good, is answered by the run after that. */
-function leavesMessages(end: RunEndEntry): boolean {
-  return end.type === "runFailed" || end.reason === "stopped";
+function leaves({ left = [] }: RunEndEntry, messageId: string): boolean {
+  return left.includes(messageId);
 }
