@@ -4,6 +4,7 @@ import { cors } from "hono/cors";
 import { systemClock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
 import { refuseForeignPages, requireBearer } from "./auth.ts";
+import { type BodyBudget, createBodyBudget } from "./body-budget.ts";
 import type { HttpDeps, HttpOptions } from "./deps.ts";
 import { responseOf } from "./errors.ts";
 import { idempotencyKeyHeader, sessionHeader } from "./headers.ts";
@@ -17,6 +18,10 @@ import { invocationRoutes } from "./routes/invocations.ts";
 import { messageRoutes } from "./routes/messages.ts";
 import { pingRoutes } from "./routes/ping.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { JSON_BYTES } from "./schemas.ts";
+
+/** Eight bodies of the largest size. */
+const BODY_BYTES = 8 * JSON_BYTES;
 
 export type HttpApp = Hono<HttpEnv> & {
   /** Whether callers need a token. `serve` listens beyond this machine only then. */
@@ -40,6 +45,7 @@ export function createApp(options: HttpOptions): HttpApp {
   const app = new Hono<HttpEnv>();
 
   app.use(secure());
+  app.use(sharing(createBodyBudget(options.bodyBytes ?? BODY_BYTES)));
   app.use(endBodyOfHead());
   const { auth, allowedOrigins = [] } = options;
   app.use(refuseForeignPages({ loopbackOnly: auth === undefined, allowedOrigins }));
@@ -87,6 +93,13 @@ function withDefaults(options: HttpOptions): HttpDeps {
     heartbeatMs: options.heartbeatMs ?? 15_000,
     clock: options.clock ?? systemClock,
     onDefect: options.onDefect ?? ((error, errorId) => console.error(errorId, error)),
+  };
+}
+
+function sharing(bodies: BodyBudget): MiddlewareHandler<HttpEnv> {
+  return (c, next) => {
+    c.set("bodies", bodies);
+    return next();
   };
 }
 

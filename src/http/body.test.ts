@@ -1,7 +1,12 @@
 import { readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
+import { HTTPException } from "hono/http-exception";
 import { describe, expect, test } from "vitest";
-import { readJson, receiveUpload } from "./body.ts";
+import { readJson as read, receiveUpload } from "./body.ts";
+import { createBodyBudget } from "./body-budget.ts";
+
+const readJson = (request: Request, limit: number, budget = createBodyBudget(2 ** 30)) =>
+  read(request, limit, budget);
 
 function post(
   body: string | Uint8Array | ReadableStream<Uint8Array> | null,
@@ -43,6 +48,36 @@ describe("readJson", () => {
       code: "invalid_input",
       message: expect.stringMatching(expected),
     });
+  });
+
+  test("large bodies share a budget: one too many is told to come again, a small one is not", async () => {
+    const budget = createBodyBudget(2 ** 20);
+    const text = JSON.stringify("x".repeat(800_000));
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = writable.getWriter();
+    const slow = readJson(post(readable), 2 ** 24, budget);
+    await writer.write(Buffer.from(text.slice(0, 700_000)));
+
+    for (const headers of [{}, { "content-length": String(text.length) }]) {
+      const refused = await readJson(post(text, headers), 2 ** 24, budget).catch((error: unknown) => error);
+      expect(refused).toBeInstanceOf(HTTPException);
+      const response = (refused as HTTPException).getResponse();
+      expect([response.status, response.headers.get("retry-after")]).toEqual([503, "1"]);
+    }
+    expect(await readJson(post('{"a":1}'), 2 ** 24, budget)).toEqual({ a: 1 });
+
+    await writer.write(Buffer.from(text.slice(700_000)));
+    await writer.close();
+    expect(await slow).toHaveLength(800_000);
+    expect(await readJson(post(text), 2 ** 24, budget)).toHaveLength(800_000);
+  });
+
+  test("what was refused or broke off gives its part of the budget back", async () => {
+    const budget = createBodyBudget(2 ** 20);
+    for (let i = 0; i < 3; i++) {
+      const text = `${"1".repeat(900_000)},`;
+      await expect(readJson(post(text), 2 ** 24, budget)).rejects.toMatchObject({ code: "invalid_input" });
+    }
   });
 
   test("bytes that are not UTF-8 are refused", async () => {

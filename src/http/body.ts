@@ -3,15 +3,25 @@ import { join } from "node:path";
 import { AppError, systemErrorCode } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
 import { parseJsonSource } from "../lib/json-source.ts";
+import type { BodyBudget } from "./body-budget.ts";
 import { httpProblem, wireError } from "./errors.ts";
 
 /**
  * The JSON body of a request; `undefined` when it has none.
- * @throws AppError `too_large` before more than `limit` bytes are held, `invalid_input` with the place of the mistake.
+ * @throws AppError `too_large` before more than `limit` bytes are held, `invalid_input` with the place of the mistake; a 503
+ * when the bodies of other requests take the memory that there is for them.
  */
-export async function readJson(request: Request, limit: number): Promise<unknown> {
+export async function readJson(request: Request, limit: number, budget: BodyBudget): Promise<unknown> {
+  using share = budget.open();
+  const announced = Number(request.headers.get("content-length") ?? 0);
+  if (announced <= limit) share.hold(announced);
   const chunks: Uint8Array[] = [];
-  for await (const chunk of limitedBody(request, limit, jsonHint)) chunks.push(chunk);
+  let size = 0;
+  for await (const chunk of limitedBody(request, limit, jsonHint)) {
+    size += chunk.length;
+    share.hold(size);
+    chunks.push(chunk);
+  }
   if (chunks.length === 0) return undefined;
   requireJson(request);
   return parseJson(decodeUtf8(Buffer.concat(chunks)));

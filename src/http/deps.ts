@@ -14,6 +14,8 @@ export interface HttpOptions {
   readonly allowedOrigins?: readonly string[];
   /** Where uploads wait until they are whole. Default: the system's directory for temporary files. */
   readonly uploadDir?: string;
+  /** Memory for JSON bodies that are being read, over all requests. More of them are answered with 503. Default 128 MiB. */
+  readonly bodyBytes?: number;
   /** Default 15 seconds. */
   readonly heartbeatMs?: number;
   readonly version?: string;
@@ -23,4 +25,4 @@ export interface HttpOptions {
 }
 
 /** What the routes work with: the options with every default filled in. */
-export type HttpDeps = Required<Omit<HttpOptions, "auth" | "allowedOrigins" | "version">>;
+export type HttpDeps = Required<Omit<HttpOptions, "auth" | "allowedOrigins" | "bodyBytes" | "version">>;

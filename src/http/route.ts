@@ -1,14 +1,17 @@
 import type { Context, Hono } from "hono";
 import type { z } from "zod";
 import { readJson } from "./body.ts";
+import type { BodyBudget } from "./body-budget.ts";
 import { httpProblem, wireError } from "./errors.ts";
 import type { HeaderSpec } from "./headers.ts";
 import { JSON_BYTES } from "./schemas.ts";
 import { validate } from "./validate.ts";
 
-/** What the server puts into a request's environment: a signal that is aborted when it closes. */
 export interface HttpEnv {
+  /** What the server puts into a request's environment: a signal that is aborted when it closes. */
   readonly Bindings: { readonly closing?: AbortSignal };
+  /** What all requests of an app share. */
+  readonly Variables: { readonly bodies: BodyBudget };
 }
 
 export type Call = Context<HttpEnv>;
@@ -86,7 +89,7 @@ export function defineRoute<
 }
 
 async function bodyOf(c: Call, docs: RouteDocs): Promise<unknown> {
-  const body = await readJson(c.req.raw, JSON_BYTES);
+  const body = await readJson(c.req.raw, JSON_BYTES, c.get("bodies"));
   return body === undefined && docs.optionalBody === true ? {} : body;
 }
 
