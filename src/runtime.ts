@@ -20,6 +20,7 @@ import { createDeltaBus } from "./run/watch.ts";
 import { createWorker } from "./run/worker.ts";
 import type { SandboxPool } from "./sandboxes/pool.ts";
 import type { SandboxDriver } from "./sandboxes/sandbox.ts";
+import { readWorkspaceFile } from "./sandboxes/workspace-file.ts";
 import { openSession, type Session } from "./session.ts";
 import { openSqliteStore } from "./stores/sqlite/sqlite.ts";
 import type { Store } from "./stores/store.ts";
@@ -117,6 +118,8 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
         ...provideModelFacts(catalogue),
         clock,
         sandbox: async (sessionId) => sessions.sandbox(sessionId),
+        projectFile: (sessionId, agent, name) =>
+          readWorkspaceFile([sandboxes.workspacePath(sessionId), agent.workspaceTemplate], name, MAX_PROJECT_FILE),
       },
       onIdle: (sessionId) => {
         sandboxes
@@ -150,6 +153,9 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     [Symbol.asyncDispose]: () => disposal.disposeAsync(),
   };
 }
+
+/** Far more than fits into a system prompt. */
+const MAX_PROJECT_FILE = 262_144;
 
 async function buildAgents(
   wanted: RuntimeOptions["agents"],

@@ -1,8 +1,8 @@
 import type { Agent } from "../agents/agent.ts";
 import { messagesOfNextRequest } from "../log/fold.ts";
 import type { SessionState } from "../log/state.ts";
-import { assemble } from "./assemble.ts";
-import { estimateMessage, estimateText, estimateTool, sum } from "./estimate.ts";
+import { headOfState } from "./epoch.ts";
+import { estimateMessage, sum } from "./estimate.ts";
 
 export { estimateBlocks, estimateMessage, estimateText } from "./estimate.ts";
 
@@ -13,11 +13,9 @@ export { estimateBlocks, estimateMessage, estimateText } from "./estimate.ts";
 export function contextTokens(state: SessionState, agent: Agent): number {
   const messages = messagesOfNextRequest(state);
   const { measured } = state;
-  if (measured === null) return headTokens(state, agent) + sum(messages, estimateMessage);
+  if (measured === null) {
+    const { systemTokens, toolTokens } = headOfState(state, agent);
+    return systemTokens + toolTokens + sum(messages, estimateMessage);
+  }
   return measured.tokens + sum(messages.slice(measured.messages), estimateMessage);
-}
-
-function headTokens(state: SessionState, agent: Agent): number {
-  const { system, tools } = assemble("", state, agent);
-  return estimateText(system) + sum(tools, estimateTool);
 }

@@ -263,10 +263,13 @@ function applyModelCalled(state: Draft, { attempt, model, purpose, reservation }
   }));
 }
 
-function sentRequest({ context, messages }: SessionState, model: string): SentRequest | null {
+function sentRequest({ context, messages, sent }: SessionState, model: string): SentRequest | null {
   if (context === null) return null;
   const { promptHash, toolsHash } = context;
-  return { model, promptHash, toolsHash, messages: messages.length, cut: false };
+  const count = messages.length;
+  const last = sent?.messages ?? 0;
+  const before = last < count ? last : (sent?.before ?? 0);
+  return { model, promptHash, toolsHash, messages: count, before, cut: false };
 }
 
 /** Calls of an answer that is still being written may start; the transcript has the answer when it is complete. */
@@ -464,7 +467,8 @@ function applyCompacted(state: Draft, entry: Compacted): void {
 /** Only the first `same` messages are still what the last request held. */
 function cutSent(state: Draft, same: number): void {
   const { sent } = state;
-  if (sent !== null && same < sent.messages) state.sent = { ...sent, messages: same, cut: true };
+  if (sent === null || same >= sent.messages) return;
+  state.sent = { ...sent, messages: same, before: Math.min(sent.before, same), cut: true };
 }
 
 function callIdsOf(message: Message): readonly string[] {

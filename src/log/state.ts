@@ -96,6 +96,8 @@ export interface SentRequest {
   readonly toolsHash: string;
   /** How many of the messages that are in the transcript now it held, all of them unchanged since. */
   readonly messages: number;
+  /** The same of the last one that was shorter: where the provider knows the transcript from at the latest. */
+  readonly before: number;
   /** It held more than these, which a compaction has replaced. */
   readonly cut: boolean;
 }

@@ -1,5 +1,6 @@
 import type { Agent } from "../agents/agent.ts";
 import { assemble } from "../context/assemble.ts";
+import { nextPrefix } from "../context/prefix.ts";
 import { AppError, errorMessage } from "../lib/errors.ts";
 import { newId, random } from "../lib/ids.ts";
 import { raceSignal } from "../lib/streams.ts";
@@ -30,9 +31,11 @@ export async function callModel(
 
   // The request goes out while this is being written: a model call is not an effect that must not happen twice, and its
   // answer is appended behind it.
-  writer.append({ type: "modelCalled", runId, model, attempt: step.attempt });
+  const facts = ports.facts(agent, model);
+  const prefix = nextPrefix(writer.state, agent, model, facts);
+  writer.append({ type: "modelCalled", runId, model, attempt: step.attempt, prefix });
   const started = clock.monotonic();
-  const request = assemble(writer.lease.sessionId, writer.state, agent);
+  const request = assemble(writer.lease.sessionId, writer.state, agent, facts);
   const reading = readAnswer(() => ports.models(agent, model), request, runId, ports, cancel);
   // Not even a model that does not heed its signal holds up a stop.
   const read = await raceSignal(reading, cancel, null);

@@ -20,6 +20,11 @@ export interface LoopPorts {
   ) => number | null;
   readonly facts: (agent: Agent, modelId: string) => ModelFacts;
   readonly sandbox: (sessionId: string) => Promise<Sandbox>;
+  /**
+   * The text of a file in the root of the session's workspace, at most 256 KiB of it, or null when there is none. Starts no sandbox.
+   * @throws AppError when it is there and cannot be read.
+   */
+  readonly projectFile: (sessionId: string, agent: Agent, name: string) => Promise<string | null>;
   /** Shows a delta to whoever watches. Must not throw, and never waits: readers do not slow a run down. */
   readonly emit: (delta: Delta) => void;
   readonly clock: Clock;

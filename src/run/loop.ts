@@ -9,7 +9,7 @@ import { aboutMoment, askHooks } from "./hooks.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import { nextStep } from "./next-step.ts";
-import { openContext } from "./open-context.ts";
+import { openContext, tellDay } from "./open-context.ts";
 import { runTools } from "./run-tools.ts";
 import { currentRun, type SessionWriter } from "./session-writer.ts";
 
@@ -43,6 +43,7 @@ export async function runLoop(
         break;
       case "startRun":
         writer.append({ type: "runStarted", runId: newId("run"), model: step.model });
+        tellDay(writer, ports);
         break;
       case "openContext":
         await openContext(step.cause, writer, agent, ports);

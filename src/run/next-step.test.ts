@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import type { Agent } from "../agents/agent.ts";
+import { newContext } from "../context/epoch.ts";
 import type { Effect, ModelFailureKind, NewEntry } from "../log/entry.ts";
 import { fold } from "../log/fold.ts";
+import type { SessionState } from "../log/state.ts";
 import {
   call,
   created,
@@ -55,11 +57,16 @@ function agentWith(tools: readonly Tool[] = [pay], limits: Partial<Agent["limits
 }
 
 function decide(facts: readonly NewEntry[], agent = agentWith(), now = 10_000) {
-  return nextStep(fold(entries(...facts)), agent, {
+  return nextStep(inContext(fold(entries(...facts)), agent), agent, {
     now,
     facts: () => ({ contextWindow: null, maxOutput: null, images: true }),
     worstCase: () => 0,
   });
+}
+
+/** What stands before the messages has been recorded. */
+function inContext(state: SessionState, agent: Agent): SessionState {
+  return { ...state, context: newContext("start", state, agent, { now: 0, project: null }) };
 }
 
 const asked = [created(), userSays("hi")];
