@@ -120,15 +120,17 @@ describe.each<{
   });
 });
 
-test("an answer that ends in a thought is marked before it", async () => {
+test("an answer that ends in a thought is marked before it, because the thought is not sent", async () => {
   const signed = { anthropic: { signature: "EqQB" } };
   const answer: Message = {
-    ...(assistant(text("b"), thought) as Extract<Message, { role: "assistant" }>),
-    sidecar: { provider: "anthropic", data: [null, signed] },
+    role: "assistant",
+    model: anthropic,
+    blocks: [thought, text("b"), thought],
+    sidecar: { provider: "anthropic", data: [signed, null, signed] },
   };
   const body = await sent(anthropic, request([user("a"), answer, user("c")], { cache: plan([behind(1)]) }));
-  expect(body.messages[1].content).toMatchObject([{ type: "text" }, { type: "thinking", signature: "EqQB" }]);
-  expect(marks(body).map(([path]) => path)).toEqual(["messages.1.content.0"]);
+  expect(body.messages[1].content).toMatchObject([{ type: "thinking", signature: "EqQB" }, { type: "text" }]);
+  expect(marks(body).map(([path]) => path)).toEqual(["messages.1.content.1"]);
 });
 
 test("an hour is asked for only where the plan says so", async () => {

@@ -7,7 +7,7 @@ import type {
 } from "@ai-sdk/provider";
 import type { Message } from "../../log/content.ts";
 import type { CachePlan, ModelRequest, ReasoningEffort, ToolSpec } from "../model.ts";
-import { cacheControl, placeMarks, withMark } from "./cache-marks.ts";
+import { cacheControl, placeMarks } from "./cache-marks.ts";
 import { bindsThoughtsToPrefix, type Dialect, takesUserAfterResults } from "./dialect.ts";
 import { createMessageMapper, type MapMessage } from "./transcript.ts";
 
@@ -76,7 +76,9 @@ function withCachePlan(
   const marks = placeMarks(plan, prompt, ends);
   const mark = cacheControl(plan);
   return {
-    prompt: prompt.map((message, index) => (marks.messages.has(index) ? withMark(message, mark) : message)),
+    prompt: prompt.map((message, index) =>
+      marks.messages.has(index) ? { ...message, providerOptions: mark } : message,
+    ),
     tools: marks.tools
       ? tools.map((tool, index) => (index === tools.length - 1 ? { ...tool, providerOptions: mark } : tool))
       : tools,

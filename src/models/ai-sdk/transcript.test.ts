@@ -88,8 +88,48 @@ describe.each<{ name: string; dialect: Dialect; message: Message; expected: read
   {
     name: "reasoning where no signature is needed",
     dialect: ollama,
+    message: {
+      role: "assistant",
+      model: "ollama/x",
+      blocks: [
+        { type: "reasoning", text: "hm" },
+        { type: "text", text: "hi" },
+      ],
+    },
+    expected: [
+      {
+        role: "assistant",
+        content: [
+          { type: "reasoning", text: "hm" },
+          { type: "text", text: "hi" },
+        ],
+      },
+    ],
+  },
+  {
+    name: "reasoning that nothing follows",
+    dialect: ollama,
     message: { role: "assistant", model: "ollama/x", blocks: [{ type: "reasoning", text: "hm" }] },
-    expected: [{ role: "assistant", content: [{ type: "reasoning", text: "hm" }] }],
+    expected: [],
+  },
+  {
+    name: "reasoning of another model of the same server",
+    dialect: ollama,
+    message: {
+      role: "assistant",
+      model: "ollama/y",
+      blocks: [
+        { type: "reasoning", text: "hm" },
+        { type: "text", text: "hi" },
+      ],
+    },
+    expected: [{ role: "assistant", content: [{ type: "text", text: "hi" }] }],
+  },
+  {
+    name: "no results",
+    dialect: anthropic,
+    message: { role: "tool", results: [] },
+    expected: [],
   },
   {
     name: "a sidecar whose data is not what we wrote",

@@ -92,6 +92,8 @@ function mapAssistant(message: AssistantMessage, dialect: Dialect): readonly Lan
     const part = mapAssistantBlock(block, dialect);
     content.push(isSigned ? { ...part, providerOptions } : part);
   }
+  // Providers refuse a thought that nothing follows, such as one that the output limit cut off.
+  while (content.at(-1)?.type === "reasoning") content.pop();
   return content.length === 0 ? [] : [{ role: "assistant", content }];
 }
 
