@@ -3,6 +3,7 @@ import type { Hook } from "../hooks/hook.ts";
 import { errorMessage, isAppError } from "../lib/errors.ts";
 import { isDirectory, isFile, readTextIfAny } from "../lib/files.ts";
 import { nearest } from "../lib/json.ts";
+import { CALL_TOOL, FIND_TOOLS } from "../log/call-tool.ts";
 import { knownProviders } from "../models/ai-sdk/providers.ts";
 import { matchesPattern } from "../permissions/rules.ts";
 import type { Tool } from "../tools/tool.ts";
@@ -98,6 +99,7 @@ async function resolveTools(
 ): Promise<{ readonly byName: ReadonlyMap<string, Tool>; readonly complete: boolean }> {
   const byName = new Map(from.builtinTools.map((tool) => [tool.name, tool]));
   const owners = new Map(from.builtinTools.map(({ name }) => [name, "a tool that every agent has"]));
+  for (const name of [FIND_TOOLS, CALL_TOOL]) owners.set(name, "Holdfast itself");
   let complete = true;
 
   const loaded = await Promise.all(

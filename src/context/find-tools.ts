@@ -56,11 +56,10 @@ export function toolSpec(name: string, agent: Agent): ToolSpec | undefined {
 }
 
 /** The tool that a call names: one of the agent's, or one of those by which others are found. @pure */
-export function toolNamed(name: string, { context }: SessionState, agent: Agent): Tool | undefined {
+export function toolNamed(name: string, agent: Agent): Tool | undefined {
   const tool = agent.tools.get(name);
-  if (tool !== undefined || context === null || context.deferred.length === 0) return tool;
-  if (name === FIND_TOOLS)
-    return findTools(context.deferred.flatMap((other) => agent.tools.get(other) ?? []));
+  if (tool !== undefined) return tool;
+  if (name === FIND_TOOLS) return findToolsOf(agent);
   return name === CALL_TOOL ? callTool : undefined;
 }
 
@@ -82,14 +81,27 @@ const findInput = z.object({
   limit: z.int().min(1).max(20).default(5).describe("How many tools to show."),
 });
 
+const findToolsOfAgents = new WeakMap<Agent, Tool>();
+
+function findToolsOf(agent: Agent): Tool {
+  let tool = findToolsOfAgents.get(agent);
+  if (tool === undefined) {
+    const builtin = new Set(builtinTools().map(({ name }) => name));
+    tool = findTools([...agent.tools.values()].filter(({ name }) => !builtin.has(name)));
+    findToolsOfAgents.set(agent, tool);
+  }
+  return tool;
+}
+
 function findTools(tools: readonly Tool[]): Tool {
+  const index = indexTools(tools);
   return defineTool({
     name: FIND_TOOLS,
     description: `Searches the tools that are listed to you by name only, and shows their descriptions and the schemas of their arguments. Call the one you want with ${CALL_TOOL}.`,
     input: findInput,
     effect: "readonly",
     run({ query, limit }) {
-      const found = indexTools(tools).search(query, limit);
+      const found = index.search(query, limit);
       return { content: foundText(query, found, tools), details: { found: found.map(({ name }) => name) } };
     },
   });

@@ -1,9 +1,11 @@
 import type { Agent } from "../agents/agent.ts";
-import { resolveCall } from "../context/find-tools.ts";
+import { resolveCall, toolNamed } from "../context/find-tools.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { nearest } from "../lib/json.ts";
+import { FIND_TOOLS } from "../log/call-tool.ts";
 import type { HookDecided } from "../log/entry.ts";
 import { isSteered, type OpenCall, type RunState, type SessionState } from "../log/state.ts";
+import type { Decision } from "../permissions/policy.ts";
 import { unknownText } from "../tools/execute.ts";
 import type { ParsedInput, Tool } from "../tools/tool.ts";
 import { vetoOf } from "./hooks.ts";
@@ -39,7 +41,7 @@ export function isCrashLooping({ resumes }: RunState): boolean {
 export function planCall(called: OpenCall, state: SessionState, agent: Agent, run: RunState): CallPlan {
   const { name, input } = resolveCall(called);
   const call = { ...called, name, input: called.amended === null ? input : called.amended.input };
-  const tool = agent.tools.get(call.name);
+  const tool = toolNamed(call.name, agent);
   if (call.started !== null) return planRecovery(call, call.started, tool, run);
   if (run.stopRequested || isCrashLooping(run)) {
     return { type: "finish", call, outcome: "cancelled", text: "Not started: the run was stopped." };
@@ -65,10 +67,15 @@ export function planCall(called: OpenCall, state: SessionState, agent: Agent, ru
     const text = `The arguments do not fit ${call.name}, so it was not started:\n${parsed.complaint}`;
     return { type: "finish", call, outcome: "invalid", text };
   }
-  const decision = agent.policy({ name: tool.name, input: parsed.input, effect: tool.effect });
+  const decision = decide(tool, parsed.input, agent);
   return decision.type === "deny"
     ? { type: "finish", call, outcome: "denied", text: decision.reason }
     : { type: "run", call, tool, input: parsed.input, attempt: 1 };
+}
+
+/** What shows the model its own tools needs no rule: what it finds does. */
+function decide({ name, effect }: Tool, input: unknown, { policy }: Agent): Decision {
+  return name === FIND_TOOLS ? { type: "allow" } : policy({ name, input, effect });
 }
 
 function vetoText(name: string, { hook, reason = "it gave no reason" }: HookDecided): string {

@@ -1,4 +1,5 @@
 import { AppError } from "../lib/errors.ts";
+import { CALL_TOOL, FIND_TOOLS } from "../log/call-tool.ts";
 import type { Tool } from "./tool.ts";
 
 /** Tools from one place; `from` names it for people: "built in", "tools/refund.ts", "MCP server github". */
@@ -26,7 +27,16 @@ export function toolRegistry(groups: readonly ToolGroup[]): ReadonlyMap<string, 
   return tools;
 }
 
+/** What the model calls when there are too many tools to show it all of them. */
+const RESERVED: ReadonlySet<string> = new Set([FIND_TOOLS, CALL_TOOL]);
+
 function checkName(name: string, from: string): void {
+  if (RESERVED.has(name)) {
+    throw new AppError("invalid_config", `The tool name "${name}" (${from}) is taken by Holdfast itself.`, {
+      hint: "Rename the tool: by this name the model reaches tools that it has to search for.",
+      details: { name, from },
+    });
+  }
   if (/^[a-zA-Z0-9_-]{1,64}$/.test(name)) return;
   throw new AppError(
     "invalid_config",
