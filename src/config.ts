@@ -13,6 +13,8 @@ export interface Config {
   /** The server that commands like `invoke` talk to, without a slash at the end. */
   readonly serverUrl: string;
   readonly models: ModelConfig;
+  /** What the sessions of each tenant may cost in one day (UTC), US dollars; null: no limit. */
+  readonly tenantDailyUsd: number | null;
   /** Tokens that the server accepts; empty when none are set. A function, so that a printed configuration has no secrets. */
   bearerTokens(): readonly string[];
   /** The token that commands send to a server. */
@@ -50,6 +52,7 @@ const variables = [
   "HOLDFAST_TOKEN",
   "HOLDFAST_TOKENS",
   "HOLDFAST_MODEL",
+  "HOLDFAST_TENANT_DAILY_USD",
 ] as const;
 
 /** @throws AppError `invalid_config` that names every wrong setting at once. */
@@ -65,6 +68,7 @@ export function readConfig(overrides: ConfigOverrides = {}, env: Environment = {
   const serverUrl = readUrl(setting("url", "HOLDFAST_URL"), { host, port }, problems);
   const ollamaUrl = readOllamaHost(settingOf(env, "OLLAMA_HOST"), problems);
   const defaultModel = readModel(settingOf(env, "HOLDFAST_MODEL"), problems);
+  const tenantDailyUsd = readDollars(env, "HOLDFAST_TENANT_DAILY_USD", problems);
   checkTokens(env, problems);
   if (problems.length > 0) {
     throw new AppError("invalid_config", problems.join("\n"), { details: { problems } });
@@ -75,6 +79,7 @@ export function readConfig(overrides: ConfigOverrides = {}, env: Environment = {
     listen: { host, port },
     serverUrl,
     models: { defaultModel, ollamaUrl, apiKey, hasKey: (provider) => apiKey(provider) !== undefined },
+    tenantDailyUsd,
     bearerTokens: () => tokensIn(env),
     clientToken: () => settingOf(env, "HOLDFAST_TOKEN") ?? tokensIn(env)[0],
     warnings: unknownVariables(env),
@@ -117,6 +122,14 @@ function readHost({ name, value: host }: Setting, problems: string[]): string {
     problems.push(`${name} ${JSON.stringify(host)} is not a name or an address such as 127.0.0.1`);
   }
   return host;
+}
+
+function readDollars(env: Environment, name: "HOLDFAST_TENANT_DAILY_USD", problems: string[]): number | null {
+  const text = settingOf(env, name);
+  if (text === undefined) return null;
+  if (/^\d+(?:\.\d+)?$/.test(text) && Number(text) > 0) return Number(text);
+  problems.push(`${name} ${JSON.stringify(text)} is not an amount of US dollars such as 25 or 0.50`);
+  return null;
 }
 
 function readPort({ name, value: port }: Setting, problems: string[]): number {

@@ -116,10 +116,15 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
       ports: {
         models,
         ...provideModelFacts(catalogue),
+        tenantDailyUsd: config.tenantDailyUsd,
         clock,
         sandbox: async (sessionId) => sessions.sandbox(sessionId),
         projectFile: (sessionId, agent, name) =>
-          readWorkspaceFile([sandboxes.workspacePath(sessionId), agent.workspaceTemplate], name, MAX_PROJECT_FILE),
+          readWorkspaceFile(
+            [sandboxes.workspacePath(sessionId), agent.workspaceTemplate],
+            name,
+            MAX_PROJECT_FILE,
+          ),
       },
       onIdle: (sessionId) => {
         sandboxes

@@ -52,6 +52,7 @@ export const statusOf: Readonly<Record<WireCode, ErrorStatus>> = {
   conflict: 409,
   stale_head: 409,
   cancelled: 409,
+  budget_exceeded: 409,
   too_large: 413,
   unsupported_media_type: 415,
   invalid_config: 422,

@@ -16,6 +16,8 @@ export type ErrorCode =
   | "conflict"
   /** More than is allowed at once. `details.retryAfterMs`: when it may be tried again. */
   | "rate_limited"
+  /** A call to a model would cost more than what is left of a budget that sessions share. */
+  | "budget_exceeded"
   | "too_large"
   | "unsupported"
   | "unavailable"

@@ -1,21 +1,177 @@
 import type { Agent } from "../agents/agent.ts";
-import type { InterruptRequest, Reservation } from "../log/entry.ts";
+import { contextTokens } from "../context/tokens.ts";
+import type { InterruptRequest, Reservation, ReservedBudget } from "../log/entry.ts";
 import type { RunState, SessionState } from "../log/state.ts";
 import type { Knowledge } from "./knowledge.ts";
 
+/** Whether the next call may be made, as far as its own session can tell. docs/costs.md says it for users. */
 export interface BudgetCheck {
-  /** What has to be kept free for the next call; null when no shared budget is in force. */
+  /** What the call may cost; null when no budget is in force, or its price is not known. */
   readonly reservation: Reservation | null;
-  /** What a person has to be asked before the next call; null when it fits into the budgets of run and session. */
+  /** What a person has to be asked before the call; null when it fits. */
   readonly exceeded: InterruptRequest | null;
+  /** A budget is in force that cannot be kept, because nobody knows what the model costs. */
+  readonly unpriced: boolean;
 }
 
-/** @pure */
+/** How long a call can become, tokens. */
+export interface CallSize {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+}
+
+/** A limit in US dollars, and what of it is gone. */
+export interface Ceiling
+  extends Pick<InterruptRequest["budget"], "scope" | "key" | "limitUsd" | "spentUsd"> {}
+
+/** How long an answer can become where neither the agent nor the catalogue says it. */
+export const ASSUMED_OUTPUT_TOKENS = 8_192;
+/** What a provider has not counted yet is estimated; a budget had better be left a little than be exceeded. */
+const INPUT_MARGIN = 1.1;
+/** An answer may be held shorter to fit into what is left, as long as it can say something; thinking takes room, too. */
+const SHORTEST_ANSWER = { plain: 1_024, thinking: 4_096, share: 0.25 };
+
+const UNLIMITED: BudgetCheck = { reservation: null, exceeded: null, unpriced: false };
+
+/**
+ * What the next call can cost at most, against the budgets of its run and session. Those that sessions share are only named
+ * here, for the store to decide on; `full` are those of them of which it has said how much is left.
+ * @pure
+ */
 export function budgetOf(
-  _state: SessionState,
-  _agent: Agent,
-  _run: RunState,
-  _known: Knowledge,
+  state: SessionState,
+  agent: Agent,
+  run: RunState,
+  known: Knowledge,
+  { size, full = [] }: { readonly size?: CallSize; readonly full?: readonly Ceiling[] } = {},
 ): BudgetCheck {
-  return { reservation: null, exceeded: null };
+  const own = [...ownCeilings(state, agent, run, known), ...full];
+  const budgets = sharedBudgets(agent, known);
+  if (own.length === 0 && budgets.length === 0) return UNLIMITED;
+
+  const call = size ?? nextCall(state, agent, run, known);
+  const usd = known.worstCase(run.model, call.inputTokens, call.outputTokens);
+  if (usd === null) return { ...UNLIMITED, unpriced: true };
+
+  const [tightest] = own.toSorted((a, b) => leftOf(a) - leftOf(b));
+  if (tightest === undefined || usd === 0 || usd <= leftOf(tightest)) {
+    return { ...UNLIMITED, reservation: { usd, budgets } };
+  }
+  const maxOutputTokens = affordableOutput(leftOf(tightest), { ...call, usd }, agent, run, known);
+  if (maxOutputTokens === null) {
+    return { ...UNLIMITED, exceeded: askForMore(tightest, usd, known.sessionId) };
+  }
+  return { ...UNLIMITED, reservation: { usd: leftOf(tightest), maxOutputTokens, budgets } };
+}
+
+function leftOf({ limitUsd, spentUsd }: Ceiling): number {
+  return limitUsd - spentUsd;
+}
+
+/** A call whose cost nobody can tell any more counts at the most that it can have been. */
+function ownCeilings(
+  state: SessionState,
+  { limits }: Agent,
+  run: RunState,
+  { sessionId }: Knowledge,
+): readonly Ceiling[] {
+  const ofRun = run.raisedUsd ?? limits.costUsd;
+  const ofSession = state.raisedUsd ?? limits.sessionCostUsd;
+  return [
+    ...(ofRun === null
+      ? []
+      : [{ scope: "run", key: run.id, limitUsd: ofRun, spentUsd: run.costUsd + run.lostUsd } as const]),
+    ...(ofSession === null
+      ? []
+      : [
+          {
+            scope: "session",
+            key: sessionId,
+            limitUsd: ofSession,
+            spentUsd: state.costUsd + state.lostUsd,
+          } as const,
+        ]),
+  ];
+}
+
+function sharedBudgets({ name, limits }: Agent, { now, tenant }: Knowledge): readonly ReservedBudget[] {
+  const day = dayOf(now);
+  return [
+    ...(limits.dailyCostUsd === null
+      ? []
+      : [{ scope: "agent", key: name, day, limitUsd: limits.dailyCostUsd } as const]),
+    ...(tenant.dailyUsd === null
+      ? []
+      : [{ scope: "tenant", key: tenant.name, day, limitUsd: tenant.dailyUsd } as const]),
+  ];
+}
+
+/** The day (UTC) on which a call counts: "2026-01-31". */
+export function dayOf(at: number): string {
+  return new Date(at).toISOString().slice(0, 10);
+}
+
+function nextCall(state: SessionState, agent: Agent, run: RunState, known: Knowledge): CallSize {
+  return {
+    inputTokens: Math.ceil(contextTokens(state, agent) * INPUT_MARGIN),
+    outputTokens: agent.model.maxOutputTokens ?? known.facts(run.model).maxOutput ?? ASSUMED_OUTPUT_TOKENS,
+  };
+}
+
+/** The longest answer that what is left can pay for; null when that is too short to be of use. */
+function affordableOutput(
+  leftUsd: number,
+  { inputTokens, outputTokens, usd }: CallSize & { readonly usd: number },
+  { model }: Agent,
+  run: RunState,
+  known: Knowledge,
+): number | null {
+  const inputUsd = known.worstCase(run.model, inputTokens, 0) ?? usd;
+  const affordable = Math.floor(((leftUsd - inputUsd) / (usd - inputUsd)) * outputTokens);
+  const isThinking = model.reasoning !== undefined && model.reasoning !== "none";
+  const shortest = isThinking ? SHORTEST_ANSWER.thinking : SHORTEST_ANSWER.plain;
+  return affordable >= Math.min(shortest, outputTokens * SHORTEST_ANSWER.share) ? affordable : null;
+}
+
+/** The question to a person: what happened, and what they can do about it. */
+export function askForMore(
+  { scope, key, limitUsd, spentUsd }: Ceiling,
+  usd: number,
+  sessionId: string,
+): InterruptRequest {
+  const whose = {
+    run: "The budget of this run",
+    session: "The budget of this session",
+    agent: `Today's budget of the agent ${key}`,
+    tenant: `Today's budget of the tenant ${key}`,
+  }[scope];
+  const enough = roundUp(Math.max(limitUsd * 2, spentUsd + usd));
+  return {
+    kind: "budget",
+    message: `${whose} is used up: ${dollars(spentUsd)} of ${dollars(limitUsd)}. The next call may cost up to ${dollars(usd)}. Raise it: holdfast interrupts answer ${sessionId} --raise ${enough}; or end the run: --end`,
+    budget: { scope, key, limitUsd, spentUsd, neededUsd: usd },
+  };
+}
+
+function dollars(usd: number): string {
+  return `$${usd.toFixed(usd < 0.1 ? 4 : 2)}`;
+}
+
+/** To two digits, so that it can be read: 0.12, 1.3, 47. */
+function roundUp(usd: number): number {
+  const unit = 10 ** (Math.floor(Math.log10(usd)) - 1);
+  return Number((Math.ceil(usd / unit) * unit).toPrecision(2));
+}
+
+/** What a person should know before the agent runs: its budgets cannot be kept where a price is not known. @pure */
+export function unpricedBudgets(agent: Agent, worstCase: Knowledge["worstCase"]): readonly string[] {
+  const { costUsd, sessionCostUsd, dailyCostUsd } = agent.limits;
+  if (costUsd === null && sessionCostUsd === null && dailyCostUsd === null) return [];
+  return [agent.model.id, ...agent.model.fallback]
+    .filter((id) => worstCase(id, 1_000, 1_000) === null)
+    .map(unpricedText);
+}
+
+export function unpricedText(modelId: string): string {
+  return `the price of ${modelId} is not known, so its calls do not count against any budget: set model.prices in harness.json`;
 }

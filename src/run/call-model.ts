@@ -11,6 +11,7 @@ import type { Model, ModelAnswer, ModelEvent, ModelRequest } from "../models/mod
 import type { RetryDelay } from "./after-failure.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import type { Step } from "./next-step.ts";
+import { type RecordedCall, recordCall } from "./record-call.ts";
 import { currentRun, type SessionWriter } from "./session-writer.ts";
 
 /**
@@ -29,13 +30,17 @@ export async function callModel(
   const cancel = control.cancelSignal();
   if (step.delay !== null && !(await waitBeforeRetry(step.delay, ports, cancel))) return;
 
-  // The request goes out while this is being written: a model call is not an effect that must not happen twice, and its
-  // answer is appended behind it.
+  // Where no shared budget is in force the request goes out while this is being written: a model call is not an effect that
+  // must not happen twice, and its answer is appended behind it.
   const facts = ports.facts(agent, model);
-  const prefix = nextPrefix(writer.state, agent, model, facts);
-  writer.append({ type: "modelCalled", runId, model, attempt: step.attempt, prefix });
+  const describe = () => ({
+    attempt: step.attempt,
+    prefix: nextPrefix(writer.state, agent, model, facts),
+  });
+  const recorded = await recordCall(describe, writer, agent, ports, control);
+  if (recorded === null || control.cancelSignal().aborted) return;
   const started = clock.monotonic();
-  const request = assemble(writer.lease.sessionId, writer.state, agent, facts);
+  const request = shortened(assemble(writer.lease.sessionId, writer.state, agent, facts), recorded);
   const reading = readAnswer(() => ports.models(agent, model), request, runId, ports, cancel);
   // Not even a model that does not heed its signal holds up a stop.
   const read = await raceSignal(reading, cancel, null);
@@ -61,6 +66,11 @@ export async function callModel(
     timing: { firstTokenMs, totalMs },
     ...(answer.sidecar === undefined ? {} : { sidecar: answer.sidecar }),
   });
+}
+
+/** Held to what the budget has left. */
+function shortened(request: ModelRequest, { maxOutputTokens }: RecordedCall): ModelRequest {
+  return maxOutputTokens === null ? request : { ...request, maxOutputTokens };
 }
 
 /** False when it was cancelled meanwhile. */

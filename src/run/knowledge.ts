@@ -1,4 +1,7 @@
+import type { Agent } from "../agents/agent.ts";
 import type { ModelFacts } from "../models/model.ts";
+import type { LoopPorts } from "./loop-ports.ts";
+import type { Lease } from "./queue.ts";
 
 /** What a decision needs to know besides log and agent. */
 export interface Knowledge {
@@ -7,4 +10,19 @@ export interface Knowledge {
   readonly facts: (modelId: string) => ModelFacts;
   /** The most that a call can cost, in US dollars; null where the price is not known. */
   readonly worstCase: (modelId: string, inputTokens: number, outputTokens: number) => number | null;
+  readonly sessionId: string;
+  /** Whose session it is, and what all of theirs may cost in one day (UTC), in US dollars; null: no limit. */
+  readonly tenant: { readonly name: string; readonly dailyUsd: number | null };
+}
+
+export function knowledgeOf(agent: Agent, ports: LoopPorts, { sessionId, tenant }: Lease): Knowledge {
+  return {
+    get now() {
+      return ports.clock.now();
+    },
+    facts: (modelId) => ports.facts(agent, modelId),
+    worstCase: (modelId, input, output) => ports.worstCase(agent, modelId, input, output),
+    sessionId,
+    tenant: { name: tenant, dailyUsd: ports.tenantDailyUsd },
+  };
 }

@@ -19,6 +19,8 @@ export interface LoopPorts {
     outputTokens: number,
   ) => number | null;
   readonly facts: (agent: Agent, modelId: string) => ModelFacts;
+  /** What the sessions of one tenant may cost in one day (UTC), US dollars. Null: no limit. */
+  readonly tenantDailyUsd: number | null;
   readonly sandbox: (sessionId: string) => Promise<Sandbox>;
   /**
    * The text of a file in the root of the session's workspace, at most 256 KiB of it, or null when there is none. Starts no sandbox.

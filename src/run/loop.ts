@@ -6,7 +6,7 @@ import { isAtRest, leftMessages } from "../log/state.ts";
 import { callModel } from "./call-model.ts";
 import { compact } from "./compact.ts";
 import { aboutMoment, askHooks } from "./hooks.ts";
-import type { Knowledge } from "./knowledge.ts";
+import { knowledgeOf } from "./knowledge.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import { nextStep } from "./next-step.ts";
 import { openContext, tellDay } from "./open-context.ts";
@@ -26,13 +26,7 @@ export async function runLoop(
   ports: LoopPorts,
   control: LoopControl,
 ): Promise<void> {
-  const known: Knowledge = {
-    get now() {
-      return ports.clock.now();
-    },
-    facts: (modelId) => ports.facts(agent, modelId),
-    worstCase: (modelId, input, output) => ports.worstCase(agent, modelId, input, output),
-  };
+  const known = knowledgeOf(agent, ports, writer.lease);
   while (!control.draining() && !control.abandoned.aborted) {
     const step = nextStep(writer.state, agent, known);
     switch (step.type) {

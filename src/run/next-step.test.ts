@@ -61,6 +61,8 @@ function decide(facts: readonly NewEntry[], agent = agentWith(), now = 10_000) {
     now,
     facts: () => ({ contextWindow: null, maxOutput: null, images: true }),
     worstCase: () => 0,
+    sessionId: "s",
+    tenant: { name: "default", dailyUsd: null },
   });
 }
 

@@ -1,6 +1,7 @@
 import type { UserBlock } from "../log/content.ts";
 import type { Delivery, InterruptAnswer } from "../log/entry.ts";
 import type { Quota } from "../log/session-log.ts";
+import type { InterruptFilter, InterruptRecord } from "./interrupts.ts";
 
 /**
  * The port to everything about a session that is not its log: the inbox into which anybody may write, and the leases that
@@ -11,7 +12,8 @@ export interface RunQueue {
    * Puts a command into a session's inbox and wakes whoever runs it. Durable when it resolves. A second item with the same
    * `key` is not stored: the first one is returned with `duplicate: true`.
    * @throws AppError `not_found` for an unknown session, `conflict` for a key used with other content, `rate_limited` for a
-   * message when a thousand wait already; and what the conditions say, decided in the same transaction.
+   * message when a thousand wait already; and what the conditions say, decided in the same transaction. An answer to an
+   * interrupt that is unknown is `not_found`; one that is not the first is a `conflict`, with who answered and when.
    */
   enqueue(
     sessionId: string,
@@ -19,6 +21,9 @@ export interface RunQueue {
     key?: string,
     conditions?: EnqueueConditions,
   ): Promise<{ readonly id: string; readonly duplicate: boolean }>;
+
+  /** Questions to people, of all sessions, the latest first. */
+  interrupts(filter?: InterruptFilter): Promise<readonly InterruptRecord[]>;
 
   /** The items of a session's inbox that are not in the log yet, oldest first. */
   inbox(sessionId: string): Promise<readonly InboxItem[]>;
@@ -76,6 +81,8 @@ export interface InboxItem {
 
 export interface Lease {
   readonly sessionId: string;
+  /** Whose session it is. */
+  readonly tenant: string;
   readonly nodeId: string;
   /** Grows each time the lease changes hands. */
   readonly epoch: number;

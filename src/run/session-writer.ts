@@ -1,5 +1,5 @@
 import type { Clock } from "../lib/clock.ts";
-import { AppError } from "../lib/errors.ts";
+import { AppError, isAppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
 import { ENTRY_VERSION, type Entry, type NewEntry } from "../log/entry.ts";
 import { advance, fold } from "../log/fold.ts";
@@ -18,6 +18,11 @@ export interface SessionWriter {
   readonly lease: Lease;
   readonly state: SessionState;
   append(...facts: readonly NewEntry[]): void;
+  /**
+   * As `append` and then `durable`, for a fact that the store may refuse because a budget is used up (`budget_exceeded`): then
+   * nothing has happened, and the refusal is what it resolves with. What is appended meanwhile comes behind it.
+   */
+  tryAppend(fact: NewEntry): Promise<AppError | null>;
   /** Resolves when everything appended so far is on disk. Rejects when it could not be written; then the state is void. */
   durable(): Promise<void>;
   /** Aborted when a write failed: whoever works on the session must let go of it. */
@@ -44,6 +49,8 @@ function createSessionWriter(
   const lost = new AbortController();
   let written: Promise<void> = Promise.resolve();
   let batch: Batch | undefined;
+  /** What has to wait until it is known whether the fact before it is in the log. */
+  let held: NewEntry[] | undefined;
 
   function openBatch(): Batch {
     const { promise: due, resolve: store } = Promise.withResolvers<void>();
@@ -55,17 +62,25 @@ function createSessionWriter(
       batch = undefined;
       return log.append(lease.sessionId, fence, opened.entries, statusOf(state));
     });
-    written = Promise.all([written, stored]).then(() => {});
-    // `durable()` is where the failure is dealt with; this only stops work that is under way.
-    written.catch((cause: unknown) => lost.abort(lettingGo("its log could not be written", cause)));
+    follow(stored);
     return opened;
   }
 
-  return {
+  function follow(stored: Promise<unknown>): void {
+    written = Promise.all([written, stored]).then(() => {});
+    // `durable()` is where the failure is dealt with; this only stops work that is under way.
+    written.catch((cause: unknown) => lost.abort(lettingGo("its log could not be written", cause)));
+  }
+
+  const writer: SessionWriter & { readonly state: Draft } = {
     lease,
     state,
     lost: lost.signal,
     append(...facts) {
+      if (held !== undefined) {
+        held.push(...facts);
+        return;
+      }
       batch ??= openBatch();
       for (const fact of facts) {
         const entry = stamp(fact, lease.sessionId, state, clock.now());
@@ -73,12 +88,42 @@ function createSessionWriter(
         batch.entries.push(entry);
       }
     },
+    async tryAppend(fact) {
+      while (batch !== undefined) await writer.durable();
+      const entry = stamp(fact, lease.sessionId, state, clock.now());
+      const fence = { head: state.headId, epoch: lease.epoch };
+      const storing = refusalOf(log.append(lease.sessionId, fence, [entry], statusOf(state)));
+      const behind: NewEntry[] = [];
+      held = behind;
+      follow(storing);
+      try {
+        const refused = await storing;
+        if (refused === null) advance(state, entry);
+        return refused;
+      } finally {
+        held = undefined;
+        if (behind.length > 0) writer.append(...behind);
+      }
+    },
     durable() {
+      if (held !== undefined) return written.then(() => writer.durable());
       // After the promises that are settled now have had their turn: parallel calls that all wait share one write.
       if (batch !== undefined) process.nextTick(batch.store);
       return written;
     },
   };
+  return writer;
+}
+
+/** Null when it was stored. Rejects for every other reason. */
+async function refusalOf(storing: Promise<void>): Promise<AppError | null> {
+  try {
+    await storing;
+    return null;
+  } catch (error) {
+    if (isAppError(error, "budget_exceeded")) return error;
+    throw error;
+  }
 }
 
 /** Why a session is abandoned: the code tells tools to leave alone what the session's next owner can find again. */

@@ -6,8 +6,10 @@ import { Undo } from "./commits.ts";
 import { insertEntry } from "./entries.ts";
 import { isConstraint } from "./errors.ts";
 import { moveInboxItem, refreshStatus } from "./inbox.ts";
+import { noteInterrupts } from "./interrupts.ts";
 import type { Parts } from "./parts.ts";
 import { knownSession } from "./sessions.ts";
+import { type Account, accountFor } from "./spend.ts";
 
 /** A writer that numbers its entries wrongly has a defect; it must not reach the log. */
 export function checkChain(sessionId: string, fence: Fence, entries: readonly Entry[]): void {
@@ -37,7 +39,7 @@ export function appendEntries(
   const patch = sessionPatch(entries);
   const session = advanceSession(parts, sessionId, fence, { entries, patch });
   if (session === undefined) throw whyRefused(parts, sessionId, fence);
-  const { key } = session;
+  const { key, ...account } = session;
   try {
     for (const entry of entries) {
       insertEntry(database, key, entry);
@@ -52,6 +54,8 @@ export function appendEntries(
       }),
     );
   }
+  accountFor(database, { session: key, ...account }, entries);
+  noteInterrupts(database, key, entries);
   const settled = patch.consumed.length === 0 && patch.status === undefined;
   if (!settled || (status ?? session.status) !== session.status) {
     refreshStatus(database, key, patch.updatedAt, status);
@@ -67,9 +71,14 @@ const ADVANCE = (touch: string) => `UPDATE session SET ${touch}
     usage_cache_write = usage_cache_write + ?8, usage_output = usage_output + ?9,
     usage_reasoning = usage_reasoning + ?10, cost_usd = cost_usd + ?11, unpriced_calls = unpriced_calls + ?12
   WHERE id = ?14 AND owner = ?15 AND epoch = ?16 AND head_id IS ?17 AND head_seq = ?18
-  RETURNING key, status`;
+  RETURNING key, status, agent, tenant, actor`;
 
 const advances = { touching: ADVANCE(TOUCH), plain: ADVANCE("") };
+
+interface AdvancedSession extends Omit<Account, "session"> {
+  readonly key: number;
+  readonly status: SessionStatus;
+}
 
 /** The fence and the summary in one statement. Undefined when the fence does not hold. */
 function advanceSession(
@@ -77,7 +86,7 @@ function advanceSession(
   sessionId: string,
   fence: Fence,
   { entries, patch }: { readonly entries: readonly Entry[]; readonly patch: SessionPatch },
-): { readonly key: number; readonly status: SessionStatus } | undefined {
+): AdvancedSession | undefined {
   const last = entries.at(-1);
   const touches = patch.status !== undefined || patch.consumed.length > 0;
   return database.get(

@@ -6,6 +6,7 @@ import type { Command, EnqueueConditions, InboxItem } from "../../run/queue.ts";
 import { dropBlob, loadBody, storeBody } from "./bodies.ts";
 import { Undo } from "./commits.ts";
 import type { Database } from "./database.ts";
+import { takeAnswer } from "./interrupts.ts";
 import { requireIdle, requireRoomForRun, requireRoomInInbox } from "./quotas.ts";
 import type { SessionRow } from "./rows.ts";
 
@@ -45,6 +46,7 @@ export function insertInboxItem(
   if (conditions.onlyIfIdle === true) requireIdle(row);
   if (conditions.runs !== undefined) requireRoomForRun(database, row, conditions.runs);
   if (command.type === "message") requireRoomInInbox(database, row);
+  if (command.type === "answer") takeAnswer(database, row, command, at);
   const id = newId("in", at);
   const stored = storeBody(database, session, command);
   database.run(

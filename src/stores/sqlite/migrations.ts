@@ -101,6 +101,66 @@ const migrations: readonly string[] = [
   ALTER TABLE session ADD COLUMN tenant TEXT NOT NULL DEFAULT 'default';
   CREATE INDEX session_created ON session (created_at);
   `,
+  `
+  ALTER TABLE session ADD COLUMN actor TEXT;  -- who sent the latest message of its log, where they said so
+
+  -- What calls to models cost, kept when sessions are erased.
+  CREATE TABLE spend (
+    key INTEGER PRIMARY KEY,
+    day TEXT NOT NULL,              -- UTC, "2026-01-31"
+    agent TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    actor TEXT NOT NULL,            -- '' where nobody said
+    model TEXT NOT NULL,
+    calls INTEGER NOT NULL,
+    usage_input INTEGER NOT NULL,
+    usage_cache_read INTEGER NOT NULL,
+    usage_cache_write INTEGER NOT NULL,
+    usage_output INTEGER NOT NULL,
+    usage_reasoning INTEGER NOT NULL,
+    cost_usd REAL NOT NULL,
+    unpriced_calls INTEGER NOT NULL,  -- of unknown cost, those that were lost included
+    lost_calls INTEGER NOT NULL,
+    lost_usd REAL NOT NULL          -- the most that calls of unknown cost can have been, as far as it was reserved
+  ) STRICT;
+  CREATE UNIQUE INDEX spend_account ON spend (day, agent, tenant, actor, model);
+  CREATE INDEX spend_tenant ON spend (day, tenant);
+
+  -- What calls under way may cost, in each budget that they share with other sessions.
+  CREATE TABLE reservation (
+    session INTEGER NOT NULL REFERENCES session (key) ON DELETE CASCADE,
+    scope TEXT NOT NULL,
+    name TEXT NOT NULL,
+    day TEXT NOT NULL,
+    usd REAL NOT NULL
+  ) STRICT;
+  CREATE INDEX reservation_session ON reservation (session);
+  CREATE INDEX reservation_budget ON reservation (scope, name, day, usd);
+
+  -- Budgets that a person has raised, for a day.
+  CREATE TABLE raised_budget (
+    scope TEXT NOT NULL,
+    name TEXT NOT NULL,
+    day TEXT NOT NULL,
+    limit_usd REAL NOT NULL,
+    PRIMARY KEY (scope, name, day)
+  ) STRICT;
+
+  CREATE TABLE interrupt (
+    key INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL REFERENCES session (key) ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    run TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    request TEXT NOT NULL,          -- JSON
+    answer TEXT,                    -- JSON
+    actor TEXT,
+    answered_at INTEGER,
+    closed_at INTEGER               -- answered, or its run has ended
+  ) STRICT;
+  CREATE UNIQUE INDEX interrupt_id ON interrupt (session, id);
+  CREATE INDEX interrupt_open ON interrupt (at) WHERE closed_at IS NULL;
+  `,
 ];
 
 /**

@@ -1,5 +1,6 @@
 import type { Lease, RunQueue } from "../../run/queue.ts";
 import { insertInboxItem, readInbox } from "./inbox.ts";
+import { listInterrupts } from "./interrupts.ts";
 import type { Parts } from "./parts.ts";
 import { knownSession, sessionRow } from "./sessions.ts";
 
@@ -17,6 +18,8 @@ export function createRunQueue(parts: Parts): RunQueue {
       if (!result.duplicate) changes.woke(sessionId);
       return result;
     },
+
+    interrupts: async (filter = {}) => database.read(() => listInterrupts(database, filter)),
 
     inbox: async (sessionId) =>
       database.read(() => readInbox(database, knownSession(database, sessionId).key)),
@@ -66,7 +69,7 @@ function takeLease({ database, nodes, clock }: Parts, sessionId: string): Lease 
   const { nodeId } = nodes;
   nodes.beat();
   const row = knownSession(database, sessionId);
-  const lease = { sessionId, nodeId, headId: row.head_id, headSeq: row.head_seq };
+  const lease = { sessionId, tenant: row.tenant, nodeId, headId: row.head_id, headSeq: row.head_seq };
   if (row.owner === nodeId) return { ...lease, epoch: row.epoch };
   if (row.owner !== null) {
     const holder = database.get<{ expires_at: number }>(

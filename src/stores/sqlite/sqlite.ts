@@ -3,6 +3,7 @@ import { newId } from "../../lib/ids.ts";
 import type { Store } from "../store.ts";
 import { createChanges } from "./changes.ts";
 import { createCommits } from "./commits.ts";
+import { createCostLedger } from "./costs.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { retryBusy, translate } from "./errors.ts";
 import { createSessionLog } from "./log.ts";
@@ -57,6 +58,7 @@ async function openStore(
     nodeId: options.nodeId,
     ...createSessionLog(parts),
     ...createRunQueue(parts),
+    ...createCostLedger(parts),
     async [Symbol.asyncDispose]() {
       if (closing.signal.aborted) return;
       closing.abort();
