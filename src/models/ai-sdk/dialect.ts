@@ -53,3 +53,11 @@ export function callIdPattern({ provider }: Dialect): RegExp {
 export function bindsThoughtsToPrefix({ protocol, model }: Dialect): boolean {
   return protocol === "anthropic" && model.includes("claude-fable-5-1");
 }
+
+/**
+ * Models that think only in the older, manual mode. While they do, an answer with calls whose results are sent has to begin
+ * with a thought of theirs.
+ */
+export function wantsThoughtsBeforeCalls({ protocol, model }: Dialect): boolean {
+  return protocol === "anthropic" && /claude-(?:3-|(?:opus|sonnet|haiku)-4-(?:[0-5](?!\d)|2025))/.test(model);
+}

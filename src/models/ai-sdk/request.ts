@@ -8,7 +8,12 @@ import type {
 import type { Message } from "../../log/content.ts";
 import type { CachePlan, ModelRequest, ReasoningEffort, ToolSpec } from "../model.ts";
 import { cacheControl, placeMarks } from "./cache-marks.ts";
-import { bindsThoughtsToPrefix, type Dialect, takesUserAfterResults } from "./dialect.ts";
+import {
+  bindsThoughtsToPrefix,
+  type Dialect,
+  takesUserAfterResults,
+  wantsThoughtsBeforeCalls,
+} from "./dialect.ts";
 import { createMessageMapper, type MapMessage } from "./transcript.ts";
 
 export type MapRequest = (request: ModelRequest) => LanguageModelV4CallOptions;
@@ -19,8 +24,9 @@ export function createRequestMapper(dialect: Dialect): MapRequest {
   const mapTools = createToolMapper(dialect);
 
   return (request) => {
-    const { maxOutputTokens, reasoning } = request;
+    const { maxOutputTokens } = request;
     const written = writePrompt(request, mapMessage, dialect);
+    const reasoning = mayThink(written.prompt, dialect) ? request.reasoning : undefined;
     const { prompt, tools } = withCachePlan(written, mapTools(request.tools), request.cache, dialect);
     const providerOptions = optionsFor(request, dialect);
     return {
@@ -61,6 +67,15 @@ const BRIDGE: LanguageModelV4Message = {
   role: "assistant",
   content: [{ type: "text", text: "I have the results." }],
 };
+
+/** Not while the calls of another model are being answered, whose thoughts are not here to be sent. */
+function mayThink(prompt: readonly LanguageModelV4Message[], dialect: Dialect): boolean {
+  if (!wantsThoughtsBeforeCalls(dialect)) return true;
+  const index = prompt.findLastIndex(({ role }) => role === "assistant");
+  const answer = prompt[index];
+  const isBeingAnswered = prompt[index + 1]?.role === "tool";
+  return !isBeingAnswered || (answer?.role === "assistant" && answer.content[0]?.type === "reasoning");
+}
 
 /**
  * Only Anthropic is told where to cache. OpenAI and the servers that speak like it find the longest known prefix by

@@ -278,3 +278,50 @@ test("a model that binds its thoughts to what stood before them is told to drop 
   expect(headers?.["anthropic-beta"]).toContain("thinking-binding-controls");
   expect((await asked("anthropic/claude-sonnet-4-6"))?.body.thinking).not.toHaveProperty("block_binding");
 });
+
+describe("a model that thinks in the older mode only, with reasoning asked for", () => {
+  const own = "anthropic/claude-haiku-4-5";
+  const results: Message = { role: "tool", results: [result("call_1", [text("here")])] };
+
+  async function thinking(id: string, messages: readonly Message[]) {
+    await using server = await serveProvider({ body: "" });
+    await collect(modelAt(server, id).stream(request(messages, { reasoning: "medium" }), never));
+    return server.requests[0]?.body.thinking?.type;
+  }
+
+  test.each([
+    {
+      name: "its own calls",
+      messages: [user("Go"), answer(own, reasoning, call("call_1")), results],
+      type: "enabled",
+    },
+    {
+      name: "calls of another model, which it goes on with",
+      messages: [user("Go"), answer("openai/gpt-5.2", reasoning, call("call_1")), results],
+      type: undefined,
+    },
+    {
+      name: "calls of another model, with a word of the user behind the results",
+      messages: [user("Go"), answer("openai/gpt-5.2", reasoning, call("call_1")), results, user("Also:")],
+      type: undefined,
+    },
+    {
+      name: "calls of another model that are long answered",
+      messages: [
+        user("Go"),
+        answer("openai/gpt-5.2", call("call_1")),
+        results,
+        answer(own, text("Yes")),
+        user("On"),
+      ],
+      type: "enabled",
+    },
+  ])("$name", async ({ messages, type }) => {
+    expect(await thinking(own, messages)).toBe(type);
+  });
+
+  test("later ones need no such care", async () => {
+    const messages = [user("Go"), answer("openai/gpt-5.2", call("call_1")), results];
+    expect(await thinking("anthropic/claude-sonnet-4-6", messages)).toBe("adaptive");
+  });
+});
