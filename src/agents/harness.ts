@@ -152,6 +152,12 @@ export const functionToolSchema = z.strictObject({
     .describe(
       "What becomes of a call that was under way in a crash. readonly, idempotent: run again. keyed: run again with the same operation id. reconcile: the tool is asked what became of it. once: not run again. Default: what the tool says.",
     ),
+  parallel: z
+    .boolean()
+    .optional()
+    .describe(
+      "Its calls may run beside others of the same answer although they write, because they do not depend on each other. Default: what the tool says, or false.",
+    ),
   timeout: duration.optional().meta({
     description: "After this time a call is ended. Default: what the tool says, or 2m.",
     examples: ["30s"],

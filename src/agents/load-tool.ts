@@ -1,4 +1,4 @@
-import { isRecord } from "../lib/json.ts";
+import { isRecord, withoutUndefined } from "../lib/json.ts";
 import { parseDuration } from "../lib/units.ts";
 import type { Tool } from "../tools/tool.ts";
 import { effects, type FunctionToolReference } from "./harness.ts";
@@ -98,11 +98,12 @@ function adjustTool(tool: Tool, reference: FunctionToolReference): LoadedTool {
     };
   }
   const timeoutMs = reference.timeout === undefined ? tool.timeoutMs : parseDuration(reference.timeout);
-  return { ok: true, tool: withOverrides(tool, effect, timeoutMs) };
+  const parallel = reference.parallel ?? tool.parallel;
+  return { ok: true, tool: withOverrides(tool, withoutUndefined({ effect, parallel, timeoutMs })) };
 }
 
 /** Delegates instead of copying, so that a tool may also be an object with a prototype. */
-function withOverrides(tool: Tool, effect: Tool["effect"], timeoutMs: number | undefined): Tool {
+function withOverrides(tool: Tool, overrides: Pick<Tool, "effect" | "parallel" | "timeoutMs">): Tool {
   const { reconcile, outputSchema, checkOutput } = tool;
   return {
     name: tool.name,
@@ -110,8 +111,7 @@ function withOverrides(tool: Tool, effect: Tool["effect"], timeoutMs: number | u
     inputSchema: tool.inputSchema,
     ...(outputSchema === undefined ? {} : { outputSchema }),
     ...(checkOutput === undefined ? {} : { checkOutput: (structured) => checkOutput.call(tool, structured) }),
-    effect,
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...overrides,
     parse: (input) => tool.parse(input),
     run: (input, context) => tool.run(input, context),
     ...(reconcile === undefined

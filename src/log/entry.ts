@@ -276,7 +276,7 @@ export interface ToolStarted {
  * - `invalid`: the call never started: unknown tool, or arguments that do not fit its schema.
  * - `denied`: the policy refused it; it never started.
  * - `cancelled`: stopped before or while it ran; what it did until then stays done.
- * - `timedOut`: ended by its time limit.
+ * - `timedOut`: ended by its time limit, or by the run's.
  * - `unknown`: it had started when its node died, and nobody can tell whether it happened.
  */
 export type ToolOutcome = "ok" | "error" | "invalid" | "denied" | "cancelled" | "timedOut" | "unknown";

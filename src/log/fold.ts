@@ -172,6 +172,9 @@ function leaveRunBehind(state: Draft): void {
       result ?? { callId, name, blocks: [{ type: "text", text: FORKED_BEFORE_RESULT }], isError: true },
   );
   if (results.length > 0) state.messages.push({ role: "tool", results });
+  // Of an answer that was still being written, what was complete: results must have their calls before them.
+  const part = state.run?.part ?? null;
+  if (part !== null) showAnswer(state, part);
   for (const { blocks } of state.deferred) state.messages.push({ role: "user", blocks });
   state.openCalls = [];
   state.deferred = [];
@@ -281,14 +284,7 @@ function applyPart(state: Draft, part: AnswerPart): void {
 
 function applyAnswer(state: Draft, entry: AssistantMessage): void {
   // A message without blocks is refused by every provider, so the transcript goes without it; the entry stays.
-  if (entry.blocks.length > 0) {
-    state.messages.push({
-      role: "assistant",
-      blocks: entry.blocks,
-      model: entry.model,
-      ...(entry.sidecar === undefined ? {} : { sidecar: entry.sidecar }),
-    });
-  }
+  if (entry.blocks.length > 0) showAnswer(state, entry);
   state.openCalls = callsOf(entry.blocks, state.openCalls);
   for (const { callId } of state.openCalls) state.callIds.add(callId);
   spend(state, entry);
@@ -309,6 +305,14 @@ function applyAnswer(state: Draft, entry: AssistantMessage): void {
 }
 
 function spend(state: Draft, { usage, costUsd }: Pick<AssistantMessage, "usage" | "costUsd">): void {
+function showAnswer(
+  state: Draft,
+  { blocks, model, sidecar }: Pick<AnswerPart, "blocks" | "model" | "sidecar">,
+): void {
+  const rest = sidecar === undefined ? {} : { sidecar };
+  state.messages.push({ role: "assistant", blocks, model, ...rest });
+}
+
   state.usage = addUsage(state.usage, usage);
   if (costUsd === null) {
     loseCall(state);
@@ -331,8 +335,8 @@ function measure(state: Draft, { input, cacheRead, cacheWrite, output }: Usage):
   if (prompt > 0) state.measured = { tokens: prompt + output, messages: state.messages.length };
 }
 
-/** The calls among these blocks, with what is known of those that have been started already. */
-function callsOf(blocks: readonly AssistantBlock[], known: readonly OpenCall[]): OpenCall[] {
+/** The calls among these blocks, with what is known of those that have been started already. @pure */
+export function callsOf(blocks: readonly AssistantBlock[], known: readonly OpenCall[]): OpenCall[] {
   return blocks
     .filter(isToolCall)
     .map((block) => known.find((call) => call.callId === block.callId) ?? openCall(block));

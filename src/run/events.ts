@@ -33,7 +33,10 @@ export type RunEvent =
     }
   /** Something that a person who waits should know, and that needs no entry: the run goes on by itself when it can. */
   | { readonly type: "notice"; readonly code: string; readonly message: string }
-  /** The answer that was being streamed broke off and is asked for again: forget its text and calls. */
+  /**
+   * The answer that was being streamed broke off: forget its text and calls. It is asked for again; where a part of it was
+   * recorded because calls had started (`answerPart`), that part follows as an `assistantMessage` instead.
+   */
   | { readonly type: "retracted"; readonly runId: string };
 
 export type Delta = Exclude<RunEvent, { readonly type: "entry" }>;

@@ -4,14 +4,16 @@ import { noUsage } from "../log/content.ts";
 import type { LeftMessages } from "../log/entry.ts";
 import { isAtRest, leftMessages } from "../log/state.ts";
 import { callModel } from "./call-model.ts";
+import { createCalls } from "./calls.ts";
 import { compact } from "./compact.ts";
 import { aboutMoment, askHooks } from "./hooks.ts";
-import { knowledgeOf } from "./knowledge.ts";
+import type { Knowledge } from "./knowledge.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import { nextStep } from "./next-step.ts";
 import { openContext, tellDay } from "./open-context.ts";
 import { runTools } from "./run-tools.ts";
 import { currentRun, type SessionWriter } from "./session-writer.ts";
+import { withTimeLimit } from "./time-limit.ts";
 
 /**
  * The loop: fold, decide, act, append, until there is nothing left to do. The only one; it does not know whether anybody
@@ -24,9 +26,17 @@ export async function runLoop(
   writer: SessionWriter,
   agent: Agent,
   ports: LoopPorts,
-  control: LoopControl,
+  fromOutside: LoopControl,
 ): Promise<void> {
-  const known = knowledgeOf(agent, ports, writer.lease);
+  using control = withTimeLimit(fromOutside, writer, agent, ports.clock);
+  const calls = createCalls(writer, agent, ports, control);
+  const known: Knowledge = {
+    get now() {
+      return ports.clock.now();
+    },
+    facts: (modelId) => ports.facts(agent, modelId),
+    worstCase: (modelId, input, output) => ports.worstCase(agent, modelId, input, output),
+  };
   while (!control.draining() && !control.abandoned.aborted) {
     const step = nextStep(writer.state, agent, known);
     switch (step.type) {
@@ -49,7 +59,7 @@ export async function runLoop(
         await compact(step.plan, writer, agent, ports, control);
         break;
       case "callModel":
-        await callModel(step, writer, agent, ports, control);
+        await callModel(step, calls, writer, agent, ports, control);
         break;
       case "switchModel": {
         const { id: runId, model: from } = currentRun(writer);
@@ -60,7 +70,7 @@ export async function runLoop(
         settleAnswer(writer);
         break;
       case "runTools":
-        await runTools(step.plans, writer, agent, ports, control);
+        await runTools(calls, writer, control);
         break;
       case "interrupt": {
         const { id: runId } = currentRun(writer);
@@ -83,6 +93,8 @@ export async function runLoop(
         break;
     }
   }
+  // Calls that began while their answer was being written may still be under way: a safe point is behind them.
+  await runTools(calls, writer, control);
 }
 
 function leaving({ state }: SessionWriter): { readonly left?: LeftMessages } {

@@ -15,7 +15,8 @@ import { afterFailure, explainFailure, type RetryDelay } from "./after-failure.t
 import { budgetOf } from "./budget.ts";
 import { hasUnasked, hookDue, turnSubject, vetoOf } from "./hooks.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { type CallPlan, isCrashLooping, planCall } from "./plan-call.ts";
+import { isCrashLooping } from "./plan-call.ts";
+import { isTimeUp } from "./time-limit.ts";
 
 /** What to do next. The loop performs it, appends what came of it, and asks again. */
 export type Step =
@@ -30,17 +31,13 @@ export type Step =
   | { readonly type: "switchModel"; readonly to: string; readonly why: ModelFailureKind }
   /** An answer broke off behind calls that had been started: what was complete of it is the answer. */
   | { readonly type: "settleAnswer" }
-  /** One plan for each call without a result, in the order of the calls. */
-  | { readonly type: "runTools"; readonly plans: readonly CallPlan[] }
+  /** Give each open call its result; what is to be done about it is planned right before (`planCall`). */
+  | { readonly type: "runTools" }
   | { readonly type: "interrupt"; readonly request: InterruptRequest }
   | { readonly type: "stop"; readonly reason: RunEnd }
   | { readonly type: "fail"; readonly error: RunFailed["error"] };
 
-/**
- * Decides, from the log alone, what to do next. Called only between steps: whatever is marked as started then was left
- * behind by a node that died.
- * @pure
- */
+/** Decides, from the log alone, what to do next. Called only between steps. @pure */
 export function nextStep(state: SessionState, agent: Agent, known: Knowledge): Step {
   const { run } = state;
   if (run === null) {
@@ -49,10 +46,7 @@ export function nextStep(state: SessionState, agent: Agent, known: Knowledge): S
       : { type: "startRun", model: state.unanswered.model ?? agent.model.id };
   }
   if (run.part !== null) return { type: "settleAnswer" };
-  if (state.openCalls.length > 0) {
-    const open = state.openCalls.filter((call) => call.result === null);
-    return { type: "runTools", plans: open.map((call) => planCall(call, state, agent, run)) };
-  }
+  if (state.openCalls.length > 0) return { type: "runTools" };
   if (run.stopRequested) return { type: "stop", reason: "stopped" };
   if (run.ending !== null) return { type: "stop", reason: run.ending };
   if (isWaiting(run)) return { type: "wait" };
@@ -60,11 +54,11 @@ export function nextStep(state: SessionState, agent: Agent, known: Knowledge): S
   if (run.answered !== null) {
     return askFirst("runEnd", state, run, agent) ?? { type: "stop", reason: endOf(run.answered) };
   }
+  if (isTimeUp(run, agent, known.now)) return { type: "stop", reason: "timeLimit" };
   return run.failures.length > 0 ? recover(state, run, agent, known) : nextTurn(state, run, agent, known);
 }
 
 function nextTurn(state: SessionState, run: RunState, agent: Agent, known: Knowledge): Step {
-  if (known.now - run.startedAt >= agent.limits.durationMs) return { type: "stop", reason: "timeLimit" };
   // A request that was lost in a crash belongs to a turn that has been counted.
   if (run.attempts === 0 && run.turns >= agent.limits.turns) return { type: "stop", reason: "turnLimit" };
   return request(state, run, agent, known, null);

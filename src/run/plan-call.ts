@@ -9,6 +9,7 @@ import type { Decision } from "../permissions/policy.ts";
 import { unknownText } from "../tools/execute.ts";
 import type { ParsedInput, Tool } from "../tools/tool.ts";
 import { vetoOf } from "./hooks.ts";
+import { isTimeUp } from "./time-limit.ts";
 
 /** What is to be done about one call that has no result. */
 export type CallPlan =
@@ -37,23 +38,46 @@ export function isCrashLooping({ resumes }: RunState): boolean {
   return resumes >= MAX_RESUMES;
 }
 
-/** @pure */
-export function planCall(called: OpenCall, state: SessionState, agent: Agent, run: RunState): CallPlan {
+/** What a plan depends on besides the call. */
+export interface Situation {
+  readonly state: SessionState;
+  readonly run: RunState;
+  readonly agent: Agent;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+/** What the model is told of a call that came to nothing because of what happened meanwhile. */
+export const NOT_STARTED = {
+  stopped: "Not started: the run was stopped.",
+  timeUp: "Not started: the run has reached its time limit.",
+  hook: "Not started: a hook has ended the run.",
+  steered: "Not started: the user has sent a message meanwhile. Read it before you go on.",
+} as const;
+
+/**
+ * Asked right before a call would start, since much can happen while it waits for the calls before it.
+ * @pure
+ */
+export function planCall(called: OpenCall, situation: Situation): CallPlan {
+  const { state, run, agent, now } = situation;
   const { name, input } = resolveCall(called);
   const call = { ...called, name, input: called.amended === null ? input : called.amended.input };
   const tool = toolNamed(call.name, agent);
-  if (call.started !== null) return planRecovery(call, call.started, tool, run);
-  if (run.stopRequested || isCrashLooping(run)) {
-    return { type: "finish", call, outcome: "cancelled", text: "Not started: the run was stopped." };
-  }
+  const cancelled = (text: string): CallPlan => ({ type: "finish", call, outcome: "cancelled", text });
+  if (call.started !== null) return planRecovery(call, call.started, tool, situation);
+  if (run.stopRequested || isCrashLooping(run)) return cancelled(NOT_STARTED.stopped);
   const veto = vetoOf({ point: "beforeTool", subject: call.callId }, state);
   if (veto !== undefined) return { type: "finish", call, outcome: "denied", text: vetoText(call.name, veto) };
-  if (run.ending !== null) {
-    return { type: "finish", call, outcome: "cancelled", text: "Not started: a hook has ended the run." };
-  }
-  if (isSteered(state)) {
-    const text = "Not started: the user has sent a message meanwhile. Read it before you go on.";
-    return { type: "finish", call, outcome: "cancelled", text };
+  if (run.ending !== null) return cancelled(NOT_STARTED.hook);
+  if (isTimeUp(run, agent, now)) return cancelled(NOT_STARTED.timeUp);
+  if (isSteered(state)) return cancelled(NOT_STARTED.steered);
+  const failed = failedBefore(call, state, agent);
+  if (failed !== undefined) {
+    return cancelled(
+      `Not started: ${failed.name} (${failed.callId}), which stands before it in the same answer, did not succeed. ` +
+        "Look at its result, then send this call again if it is still right.",
+    );
   }
   if (tool === undefined) {
     return { type: "finish", call, outcome: "invalid", text: unknownToolText(call.name, agent) };
@@ -82,6 +106,27 @@ function vetoText(name: string, { hook, reason = "it gave no reason" }: HookDeci
   return `${name} was not started: the hook "${hook}" does not allow it (${reason}). Do not try it again in another way; say what you cannot do.`;
 }
 
+/**
+ * Whether a call may run beside others of its answer: it changes nothing, or its tool says that what it changes is its own
+ * affair. Any other call waits for those before it, and those behind it wait for it. Counts as what it was started as.
+ * @pure
+ */
+export function isIndependent(call: OpenCall, agent: Agent): boolean {
+  const tool = toolNamed(resolveCall(call).name, agent);
+  return (call.started?.effect ?? tool?.effect) === "readonly" || tool?.parallel === true;
+}
+
+/**
+ * The call before this one on whose success it may rely, and that had none: one that writes (of an unknown tool nobody can
+ * say that it does not), however it came to nothing. Who writes "build, then publish" into one answer must not get the second
+ * without the first.
+ */
+function failedBefore({ callId }: OpenCall, { openCalls }: SessionState, agent: Agent): OpenCall | undefined {
+  const index = openCalls.findIndex((call) => call.callId === callId);
+  const before = index === -1 ? openCalls : openCalls.slice(0, index);
+  return before.find((call) => call.result?.isError === true && !isIndependent(call, agent));
+}
+
 /** Names a few that could be meant instead of all: there may be hundreds. */
 function unknownToolText(name: string, agent: Agent): string {
   const names = [...agent.tools.keys()];
@@ -98,7 +143,7 @@ function planRecovery(
   call: OpenCall,
   started: NonNullable<OpenCall["started"]>,
   tool: Tool | undefined,
-  run: RunState,
+  { run, agent, now }: Situation,
 ): CallPlan {
   const unknown = (why: string): CallPlan => ({
     type: "finish",
@@ -116,14 +161,12 @@ function planRecovery(
     case "readonly":
     case "idempotent":
     case "keyed":
-      return run.stopRequested
-        ? {
-            type: "finish",
-            call,
-            outcome: "cancelled",
-            text: "Ended before its result was known: the run was stopped.",
-          }
-        : { type: "run", call, tool, input, attempt: started.attempt + 1 };
+      if (run.stopRequested || isTimeUp(run, agent, now)) {
+        const why = run.stopRequested ? "the run was stopped" : "the run has reached its time limit";
+        const text = `Ended before its result was known: ${why}.`;
+        return { type: "finish", call, outcome: "cancelled", text };
+      }
+      return { type: "run", call, tool, input, attempt: started.attempt + 1 };
     case "reconcile":
       return tool.reconcile === undefined
         ? unknown("the tool cannot be asked what became of it any more")

@@ -16,6 +16,7 @@ export function defineTool<Schema extends z.ZodType>(definition: ToolDefinition<
     inputSchema: jsonSchemaOf(schema, "input"),
     ...(output === undefined ? {} : outputOf(output)),
     effect: definition.effect ?? "once",
+    ...(definition.parallel === undefined ? {} : { parallel: definition.parallel }),
     ...(definition.timeoutMs === undefined ? {} : { timeoutMs: definition.timeoutMs }),
     parse(input) {
       const parsed = schema.safeParse(input);

@@ -1,4 +1,4 @@
-import { errorMessage } from "../lib/errors.ts";
+import { errorMessage, isAppError } from "../lib/errors.ts";
 import { isRecord } from "../lib/json.ts";
 import { LONGEST_TIMER_MS } from "../lib/units.ts";
 import type { ResultBlock } from "../log/content.ts";
@@ -144,15 +144,25 @@ function rejectsAfter(
 }
 
 function interrupted(signal: AbortSignal, tool: Tool, partial?: Executed): Executed {
-  const timedOut = signal.reason === TIMED_OUT;
-  const why = timedOut
-    ? `${tool.name} was ended after its time limit of ${(tool.timeoutMs ?? DEFAULT_TIMEOUT_MS) / 1000} s.`
-    : `${tool.name} was ended because the run was stopped. What it had done until then stays done.`;
+  const { outcome, why } = whyInterrupted(signal, tool);
   return {
-    outcome: timedOut ? "timedOut" : "cancelled",
-    blocks: [...(partial?.blocks ?? []), textBlock(why)],
+    outcome,
+    blocks: [...(partial?.blocks ?? []), textBlock(`${tool.name} was ended ${why}`)],
     ...(partial?.details === undefined ? {} : { details: partial.details }),
   };
+}
+
+function whyInterrupted(
+  { reason }: AbortSignal,
+  { timeoutMs = DEFAULT_TIMEOUT_MS }: Tool,
+): { readonly outcome: "timedOut" | "cancelled"; readonly why: string } {
+  if (reason === TIMED_OUT) {
+    return { outcome: "timedOut", why: `after its time limit of ${timeoutMs / 1000} s.` };
+  }
+  const stays = "What it had done until then stays done.";
+  return isAppError(reason, "timeout")
+    ? { outcome: "timedOut", why: `because the run has reached its time limit. ${stays}` }
+    : { outcome: "cancelled", why: `because the run was stopped. ${stays}` };
 }
 
 function failureText({ name }: Tool, error: unknown): string {

@@ -15,6 +15,11 @@ export interface Tool {
   readonly outputSchema?: JsonSchema;
   /** What becomes of a call that was under way when its node died. */
   readonly effect: Effect;
+  /**
+   * Its calls have nothing to do with others of the same answer, although they write: they run side by side, as calls that
+   * only read do, and one that fails leaves the others alone. Default false.
+   */
+  readonly parallel?: boolean;
   /** Default 2 minutes. The tool's signal is aborted then. */
   readonly timeoutMs?: number;
 
@@ -73,7 +78,8 @@ export interface ToolContext {
   /** 1, and one more for each time that a crash made it necessary to start again. */
   readonly attempt: number;
   /**
-   * Aborted on stop, on time-out, and when the node loses the session. In the last case the reason is AppError `fenced`:
+   * Aborted on stop, on time-out (of the call, or of the whole run: then the reason is AppError `timeout`), and when the
+   * node loses the session. In the last case the reason is AppError `fenced`:
    * what can be found again (a `reconcile` tool's work) is to be left alone then, for the session's next owner.
    */
   readonly signal: AbortSignal;
@@ -95,6 +101,8 @@ export interface ToolDefinition<Schema extends z.ZodType> {
   readonly output?: z.ZodType;
   /** Default "once". */
   readonly effect?: Effect;
+  /** Default false. */
+  readonly parallel?: boolean;
   readonly timeoutMs?: number;
   readonly run: (
     input: z.output<Schema>,

@@ -1,0 +1,68 @@
+import type { Agent } from "../agents/agent.ts";
+import type { Clock } from "../lib/clock.ts";
+import { AppError } from "../lib/errors.ts";
+import type { RunState } from "../log/state.ts";
+import type { LoopControl } from "./loop-ports.ts";
+import type { SessionWriter } from "./session-writer.ts";
+
+/** @pure */
+export function isTimeUp({ startedAt }: RunState, { limits }: Agent, now: number): boolean {
+  return now - startedAt >= limits.durationMs;
+}
+
+/**
+ * Lets the run's time limit strike in the middle of a step, too: what can be cancelled is also cancelled then, with the
+ * reason AppError `timeout`. Between steps the decision sees the same clock.
+ */
+export function withTimeLimit(
+  control: LoopControl,
+  writer: SessionWriter,
+  agent: Agent,
+  clock: Clock,
+): LoopControl & Disposable {
+  let timer: Timer | undefined;
+  /** Composing signals is not cheap. */
+  let combined:
+    | { readonly cancel: AbortSignal; readonly up: AbortSignal; readonly signal: AbortSignal }
+    | undefined;
+
+  /** One for each run, since a run has many steps. */
+  function timeUp(run: RunState): AbortSignal {
+    if (timer?.runId !== run.id) {
+      timer?.[Symbol.dispose]();
+      timer = startTimer(run, agent, clock);
+    }
+    return timer.signal;
+  }
+
+  return {
+    ...control,
+    cancelSignal() {
+      const cancel = control.cancelSignal();
+      const { run } = writer.state;
+      if (run === null) return cancel;
+      const up = timeUp(run);
+      if (combined?.cancel !== cancel || combined.up !== up) {
+        combined = { cancel, up, signal: AbortSignal.any([cancel, up]) };
+      }
+      return combined.signal;
+    },
+    [Symbol.dispose]: () => timer?.[Symbol.dispose](),
+  };
+}
+
+interface Timer extends Disposable {
+  readonly runId: string;
+  readonly signal: AbortSignal;
+}
+
+function startTimer(run: RunState, { limits }: Agent, clock: Clock): Timer {
+  const up = new AbortController();
+  const over = new AbortController();
+  const leftMs = Math.max(0, run.startedAt + limits.durationMs - clock.now());
+  clock.sleep(leftMs, over.signal).then(
+    () => up.abort(new AppError("timeout", "the run has reached its time limit")),
+    () => {},
+  );
+  return { runId: run.id, signal: up.signal, [Symbol.dispose]: () => over.abort() };
+}
