@@ -28,7 +28,7 @@ int files_make_directories(const char *path);
 /* A file on its way: it appears under its name, whole, with `files_commit`. */
 struct upload {
   int directory_fd, fd;
-  char *name, temporary[40];
+  char *name, temporary[40]; /* a name until it has its own; empty while it has none */
   uint64_t size;
 };
 

@@ -13,6 +13,10 @@
 
 static unsigned temporary_count;
 
+static void name_temporary(struct upload *upload) {
+  snprintf(upload->temporary, sizeof upload->temporary, ".holdfast-%x-%x", (unsigned)getpid(), ++temporary_count);
+}
+
 /*
  * Where a write to `path` must go: the directory and the name, with a link in the last place followed, so that the link
  * stays and its target is replaced.
@@ -87,6 +91,21 @@ static int inherit(struct upload *upload, bool append) {
   return result;
 }
 
+/*
+ * The new content has no name until it is whole, so that no listing shows it and a crash leaves nothing. Where the file
+ * system cannot do that, it has a name of its own in the meantime.
+ */
+static int open_content(struct upload *upload) {
+  int fd = openat(upload->directory_fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644);
+  if (fd >= 0) return fd;
+  name_temporary(upload);
+  int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  fd = openat(upload->directory_fd, upload->temporary, flags, 0644);
+  if (fd < 0 && errno == EEXIST && unlinkat(upload->directory_fd, upload->temporary, 0) == 0)
+    fd = openat(upload->directory_fd, upload->temporary, flags, 0644);
+  return fd;
+}
+
 int files_begin_write(struct upload *upload, const char *path, bool append) {
   char *copy = NULL, *name = NULL;
   memset(upload, 0, sizeof *upload);
@@ -99,10 +118,7 @@ int files_begin_write(struct upload *upload, const char *path, bool append) {
   }
   upload->name = strdup(name);
   free(copy);
-  snprintf(upload->temporary, sizeof upload->temporary, ".holdfast-%x-%x", (unsigned)getpid(), ++temporary_count);
-  upload->fd = openat(upload->directory_fd, upload->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-  if (upload->fd < 0 && errno == EEXIST && unlinkat(upload->directory_fd, upload->temporary, 0) == 0)
-    upload->fd = openat(upload->directory_fd, upload->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+  upload->fd = open_content(upload);
   if (upload->fd >= 0 && inherit(upload, append) == 0) return 0;
   int error = errno;
   files_abandon(upload);
@@ -123,9 +139,27 @@ int files_write(struct upload *upload, const void *bytes, size_t length, uint64_
   return 0;
 }
 
+static int give_name(const struct upload *upload, const char *name) {
+  char content[40];
+  snprintf(content, sizeof content, "/proc/self/fd/%d", upload->fd);
+  return linkat(AT_FDCWD, content, upload->directory_fd, name, AT_SYMLINK_FOLLOW);
+}
+
+/* Only what replaces a file needs a second name, for the moment until it is renamed over the first. */
+static int put_in_place(struct upload *upload) {
+  if (upload->temporary[0] == 0) {
+    if (give_name(upload, upload->name) == 0) return 0;
+    if (errno != EEXIST) return -1;
+    name_temporary(upload);
+    unlinkat(upload->directory_fd, upload->temporary, 0);
+    if (give_name(upload, upload->temporary) != 0) return -1;
+  }
+  return renameat(upload->directory_fd, upload->temporary, upload->directory_fd, upload->name);
+}
+
 int files_commit(struct upload *upload) {
   int result = fdatasync(upload->fd);
-  if (result == 0) result = renameat(upload->directory_fd, upload->temporary, upload->directory_fd, upload->name);
+  if (result == 0) result = put_in_place(upload);
   int error = errno;
   files_abandon(upload);
   errno = error;
@@ -135,7 +169,7 @@ int files_commit(struct upload *upload) {
 void files_abandon(struct upload *upload) {
   if (upload->fd >= 0) {
     close(upload->fd);
-    unlinkat(upload->directory_fd, upload->temporary, 0);
+    if (upload->temporary[0] != 0) unlinkat(upload->directory_fd, upload->temporary, 0);
   }
   if (upload->directory_fd >= 0) close(upload->directory_fd);
   free(upload->name);

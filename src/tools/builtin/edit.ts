@@ -29,6 +29,9 @@ const input = z.strictObject({
  * Effect `reconcile`, because doing it again is not harmless: a change that adds a line after `oldText` leaves `oldText` in
  * place, and would add the line twice. So the file's digest before and after is noted under the operation id before the
  * file is changed; after a crash the file itself tells on which side of the change it stands.
+ *
+ * The notes lie in the workspace, where a command can forge them. That gains it nothing: what it can make the model believe
+ * is about a file that it could have changed itself, in words that it could have printed. What it breaks is a lost outcome.
  */
 export const editTool = defineTool({
   name: "edit",
