@@ -1,5 +1,10 @@
 import { describe, expect, test } from "vitest";
+import { collect, never, request } from "../../test/provider-client.ts";
+import { serveProvider } from "../../test/provider-server.ts";
+import { createFakeClock } from "../testing/fake-clock.ts";
 import { ollamaBaseUrl } from "./ai-sdk/providers.ts";
+import { createCircuitBreakers } from "./circuit-breaker.ts";
+import type { Model } from "./model.ts";
 import { createModelResolver, parseModelId } from "./resolve.ts";
 import { createScriptedModel } from "./scripted/scripted.ts";
 
@@ -68,4 +73,68 @@ test.each([
   ["https://example.test/ollama/v1", "https://example.test/ollama/v1"],
 ])("OLLAMA_HOST=%s", (host, url) => {
   expect(ollamaBaseUrl(host)).toBe(url);
+});
+
+describe("circuit breakers", () => {
+  const down = {
+    status: 529,
+    body: JSON.stringify({ type: "error", error: { type: "overloaded_error", message: "Overloaded" } }),
+  };
+
+  async function ask(model: Model) {
+    return (await collect(model.stream(request(), never))).at(-1);
+  }
+
+  test("one for each provider and server, for all models and resolvers of a process", async () => {
+    await using first = await serveProvider(down);
+    await using second = await serveProvider(down);
+    const clock = createFakeClock();
+    const breakers = createCircuitBreakers(clock);
+    const at = (url: string) =>
+      createModelResolver({ keys: () => "k", baseUrl: () => `${url}/v1`, breakers });
+    const [here, alsoHere, elsewhere] = [at(first.url), at(first.url), at(second.url)];
+
+    for (let i = 0; i < 5; i++) await ask(here("anthropic/claude-sonnet-4-6"));
+    expect(first.requests).toHaveLength(5);
+    expect(await ask(alsoHere("anthropic/claude-opus-5"))).toMatchObject({
+      failure: {
+        kind: "overloaded",
+        message: expect.stringMatching(/circuit is open/),
+        retryAfterMs: 15_000,
+      },
+    });
+    expect(first.requests).toHaveLength(5);
+
+    await ask(here("ollama/qwen3"));
+    await ask(elsewhere("anthropic/claude-sonnet-4-6"));
+    expect([first.requests.length, second.requests.length]).toEqual([6, 1]);
+
+    await clock.advance(15_000);
+    await ask(alsoHere("anthropic/claude-opus-5"));
+    expect(first.requests).toHaveLength(7);
+  });
+
+  test("a model that plays a script has none", async () => {
+    const error = { kind: "overloaded" } as const;
+    const scripted = createScriptedModel({ turns: [{ times: 9, error }, { text: "at last" }] });
+    const model = createModelResolver({ keys: () => undefined, scripted })("scripted");
+    for (let i = 0; i < 9; i++) await ask(model);
+    expect(await ask(model)).toMatchObject({ type: "finished" });
+  });
+});
+
+test("each model has its own limits for silence", async () => {
+  await using server = await serveProvider({ body: "", hangAfter: 0 });
+  const models = createModelResolver({
+    keys: () => "k",
+    baseUrl: () => `${server.url}/v1`,
+    limits: (modelId) => ({ firstTokenMs: modelId.endsWith("fast") ? 30 : 70 }),
+  });
+  const told = async (id: string) => (await collect(models(id).stream(request(), never))).at(-1);
+  const failed = (seconds: number) => ({
+    type: "failed",
+    failure: { kind: "timeout", message: `no answer began within ${seconds} s` },
+  });
+  expect(await told("ollama/fast")).toEqual(failed(0.03));
+  expect(await told("ollama/slow")).toEqual(failed(0.07));
 });
