@@ -81,7 +81,10 @@ test("a key is looked up when it is used", () => {
 test("tokens come from both variables, without repetition", () => {
   const other = token.toUpperCase();
   const config = readConfig({}, { HOLDFAST_TOKEN: token, HOLDFAST_TOKENS: `${other}, ${token},` });
-  expect(config.bearerTokens()).toEqual([token, other]);
+  expect(config.bearerTokens()).toEqual([
+    { tenant: "default", token },
+    { tenant: "default", token: other },
+  ]);
   expect(config.clientToken()).toBe(token);
 });
 

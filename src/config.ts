@@ -3,6 +3,9 @@ import { type ModelAccess, modelIdPattern } from "./agents/choose-model.ts";
 import { providers } from "./agents/providers.ts";
 import { AppError } from "./lib/errors.ts";
 import { nearest } from "./lib/json.ts";
+import { parseDuration } from "./lib/units.ts";
+import { DEFAULT_TENANT } from "./log/session-log.ts";
+import type { TenantLimits } from "./run/commands.ts";
 
 /** What the environment and the command line say, checked, with every default. The only reader of `process.env`. */
 export interface Config {
@@ -15,8 +18,12 @@ export interface Config {
   readonly models: ModelConfig;
   /** What the sessions of each tenant may cost in one day (UTC), US dollars; null: no limit. */
   readonly tenantDailyUsd: number | null;
+  /** Of each tenant; see `run/commands.ts`. */
+  readonly tenantLimits: TenantLimits;
+  /** How long a server that is told to end waits for runs to come to a point at which they can be left. Milliseconds. */
+  readonly drainMs: number;
   /** Tokens that the server accepts; empty when none are set. A function, so that a printed configuration has no secrets. */
-  bearerTokens(): readonly string[];
+  bearerTokens(): readonly BearerToken[];
   /** The token that commands send to a server. */
   clientToken(): string | undefined;
   /** Things that look like slips, each a sentence. */
@@ -30,12 +37,19 @@ export interface ModelConfig extends ModelAccess {
   readonly ollamaUrl: string;
 }
 
+export interface BearerToken {
+  /** Whoever sends it sees the sessions of this tenant. */
+  readonly tenant: string;
+  readonly token: string;
+}
+
 /** What the command line may say; stronger than the environment. */
 export interface ConfigOverrides {
   readonly dataDir?: string;
   readonly host?: string;
   readonly port?: string | number;
   readonly url?: string;
+  readonly drainTimeout?: string;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -43,6 +57,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_PORT = 8080;
 const SHORTEST_TOKEN = 16;
+const DEFAULT_DRAIN = "30s";
+const LONGEST_DRAIN_MS = 86_400_000;
 
 const variables = [
   "HOLDFAST_DATA_DIR",
@@ -52,6 +68,9 @@ const variables = [
   "HOLDFAST_TOKEN",
   "HOLDFAST_TOKENS",
   "HOLDFAST_MODEL",
+  "HOLDFAST_DRAIN_TIMEOUT",
+  "HOLDFAST_TENANT_RUNS",
+  "HOLDFAST_TENANT_SESSIONS_PER_MINUTE",
   "HOLDFAST_TENANT_DAILY_USD",
 ] as const;
 
@@ -59,16 +78,24 @@ const variables = [
 export function readConfig(overrides: ConfigOverrides = {}, env: Environment = { ...process.env }): Config {
   const problems: string[] = [];
   const dataDir = overrides.dataDir ?? settingOf(env, "HOLDFAST_DATA_DIR");
-  const setting = (option: "host" | "port" | "url", variable: (typeof variables)[number]): Setting =>
+  const setting = (
+    option: "host" | "port" | "url" | "drainTimeout",
+    variable: (typeof variables)[number],
+  ): Setting =>
     overrides[option] === undefined
       ? { name: variable, value: settingOf(env, variable) }
-      : { name: `--${option}`, value: String(overrides[option]) };
+      : { name: optionNames[option], value: String(overrides[option]) };
   const host = readHost(setting("host", "HOLDFAST_HOST"), problems);
   const port = readPort(setting("port", "HOLDFAST_PORT"), problems);
   const serverUrl = readUrl(setting("url", "HOLDFAST_URL"), { host, port }, problems);
   const ollamaUrl = readOllamaHost(settingOf(env, "OLLAMA_HOST"), problems);
   const defaultModel = readModel(settingOf(env, "HOLDFAST_MODEL"), problems);
   const tenantDailyUsd = readDollars(env, "HOLDFAST_TENANT_DAILY_USD", problems);
+  const tenantLimits = {
+    runs: readLimit(env, "HOLDFAST_TENANT_RUNS", problems),
+    sessionsPerMinute: readLimit(env, "HOLDFAST_TENANT_SESSIONS_PER_MINUTE", problems),
+  };
+  const drainMs = readDrain(setting("drainTimeout", "HOLDFAST_DRAIN_TIMEOUT"), problems);
   checkTokens(env, problems);
   if (problems.length > 0) {
     throw new AppError("invalid_config", problems.join("\n"), { details: { problems } });
@@ -80,8 +107,10 @@ export function readConfig(overrides: ConfigOverrides = {}, env: Environment = {
     serverUrl,
     models: { defaultModel, ollamaUrl, apiKey, hasKey: (provider) => apiKey(provider) !== undefined },
     tenantDailyUsd,
+    tenantLimits,
+    drainMs,
     bearerTokens: () => tokensIn(env),
-    clientToken: () => settingOf(env, "HOLDFAST_TOKEN") ?? tokensIn(env)[0],
+    clientToken: () => tokensIn(env)[0]?.token,
     warnings: unknownVariables(env),
   };
 }
@@ -96,6 +125,13 @@ interface Setting {
   readonly name: string;
   readonly value: string | undefined;
 }
+
+const optionNames = {
+  host: "--host",
+  port: "--port",
+  url: "--url",
+  drainTimeout: "--drain-timeout",
+} as const;
 
 /** Set and not blank. */
 function settingOf(env: Environment, name: (typeof variables)[number] | "OLLAMA_HOST"): string | undefined {
@@ -180,15 +216,49 @@ function readModel(model: string | undefined, problems: string[]): string | null
   return model;
 }
 
-/** HOLDFAST_TOKEN is one token, HOLDFAST_TOKENS a list with commas: with both, a token can be replaced without a gap. */
-function tokensIn(env: Environment): readonly string[] {
-  const listed = `${env.HOLDFAST_TOKEN ?? ""},${env.HOLDFAST_TOKENS ?? ""}`.split(",");
-  return [...new Set(listed.map((token) => token.trim()).filter((token) => token !== ""))];
+function readLimit(
+  env: Environment,
+  name: "HOLDFAST_TENANT_RUNS" | "HOLDFAST_TENANT_SESSIONS_PER_MINUTE",
+  problems: string[],
+): number | null {
+  const text = settingOf(env, name);
+  if (text === undefined) return null;
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  problems.push(`${name} ${JSON.stringify(text)} is not a whole number above 0`);
+  return null;
+}
+
+function readDrain({ name, value = DEFAULT_DRAIN }: Setting, problems: string[]): number {
+  const drainMs = parseDuration(value);
+  if (drainMs !== undefined && drainMs <= LONGEST_DRAIN_MS) return drainMs;
+  problems.push(`${name} ${JSON.stringify(value)} is not a time of at most a day such as "30s" or "5m"`);
+  return 0;
+}
+
+/**
+ * HOLDFAST_TOKEN is one token, HOLDFAST_TOKENS a list with commas: with both, a token can be replaced without a gap. Each
+ * may have the name of a tenant before it: "acme=TOKEN".
+ */
+function tokensIn(env: Environment): readonly BearerToken[] {
+  const listed = `${env.HOLDFAST_TOKEN ?? ""},${env.HOLDFAST_TOKENS ?? ""}`
+    .split(",")
+    .map((token) => token.trim())
+    .filter((token) => token !== "");
+  return [...new Set(listed)].map((entry) => {
+    // In base64, "=" stands at the end only.
+    const [, tenant = DEFAULT_TENANT, token = entry] =
+      /^([A-Za-z0-9][A-Za-z0-9._-]{0,63})=(?!=*$)(.*)$/.exec(entry) ?? [];
+    return { tenant, token };
+  });
 }
 
 /** Complaints do not repeat the token. */
 function checkTokens(env: Environment, problems: string[]): void {
-  const tokens = tokensIn(env);
+  const named = tokensIn(env);
+  const tokens = named.map(({ token }) => token);
+  if (new Set(tokens).size < tokens.length) {
+    problems.push("a token in HOLDFAST_TOKEN or HOLDFAST_TOKENS belongs to more than one tenant");
+  }
   if (tokens.some((token) => token.length < SHORTEST_TOKEN)) {
     problems.push(
       `a token in HOLDFAST_TOKEN or HOLDFAST_TOKENS has fewer than ${SHORTEST_TOKEN} characters: make one with \`openssl rand -hex 32\``,

@@ -29,6 +29,8 @@ import { builtinTools } from "./tools/builtin/builtin.ts";
 /** Agents that run, and the sessions that they have. */
 export interface Runtime extends AsyncDisposable {
   readonly sessions: Sessions;
+  /** The sessions of one tenant, as it may see and use them. */
+  sessionsOf(tenant: string): Sessions;
   readonly agents: AgentRegistry;
   /**
    * A new session, or the one with the id. The agent may be left out when there is only one.
@@ -104,7 +106,9 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const bus = createDeltaBus();
   const closing = new AbortController();
   opened.defer(() => closing.abort());
-  const sessions = createSessions({ log: store, agents, bus, sandboxes, closed: closing.signal });
+  const { tenantLimits } = config;
+  const ports = { log: store, agents, bus, sandboxes, closed: closing.signal, tenantLimits };
+  const sessions = createSessions(ports);
 
   const work = options.work ?? "all";
   const worker = opened.use(
@@ -149,6 +153,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const disposal = opened.move();
   return {
     sessions,
+    sessionsOf: (tenant) => createSessions(ports, tenant),
     agents,
     idle: () => worker.idle(),
     workspacePath: sandboxes.workspacePath,

@@ -1,4 +1,5 @@
 import type { UserBlock } from "./log/content.ts";
+import type { Delivery } from "./log/entry.ts";
 import type { RunEvent } from "./run/events.ts";
 import { collectRun, type RunResult } from "./run/run-result.ts";
 import { sendAndWatch } from "./run/send-and-watch.ts";
@@ -19,6 +20,13 @@ export interface Session {
 export interface SendOptions {
   /** Use this model for the run. */
   readonly model?: string;
+  /**
+   * What becomes of it while a run goes on: it steers the run, is answered by a run of its own afterwards, stops the run,
+   * or is refused (`conflict`). Default: the agent's `delivery`.
+   */
+  readonly delivery?: Delivery | "reject";
+  /** Who sends it, for the record. */
+  readonly actor?: string;
   /** With the same key the message is sent once. */
   readonly idempotencyKey?: string;
   /** Ends the reading, not the run. */

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import type { LoadedAgent } from "../agents/load.ts";
-import { type Config, dataDirOf, readConfig } from "../config.ts";
+import { type BearerToken, type Config, dataDirOf, readConfig } from "../config.ts";
 import { createApp } from "../http/app.ts";
-import { hashToken, isLoopbackHost } from "../http/auth.ts";
+import { hashToken, isLoopbackHost, type KnownToken } from "../http/auth.ts";
 import { errorResponse, wireError } from "../http/errors.ts";
 import { type HttpServer, serve } from "../http/server.ts";
 import { systemClock } from "../lib/clock.ts";
@@ -56,11 +56,12 @@ export async function serveAgents(wishes: ServeWishes, terminal: Terminal): Prom
   const unfinished = await countUnfinished(runtime);
   const api = createApp({
     sessions: runtime.sessions,
+    sessionsOf: runtime.sessionsOf,
     agents: runtime.agents,
     version: packageVersion(),
     onDefect: (error, errorId) =>
       printLine(terminal.stderr, plain(`error ${errorId}: ${describeDefect(error)}`)),
-    ...(tokens.length === 0 ? {} : { auth: { tokenHashes: tokens.map(hashToken) } }),
+    ...(tokens.length === 0 ? {} : { auth: { tokens: tokens.map(knownToken) } }),
   });
   answer = wishes.verbose ? logged(api.fetch, terminal) : api.fetch;
 
@@ -73,6 +74,10 @@ export async function serveAgents(wishes: ServeWishes, terminal: Terminal): Prom
   );
   await server.close();
   return exitCodes.ok;
+}
+
+function knownToken({ tenant, token }: BearerToken): KnownToken {
+  return { tenant, hash: hashToken(token) };
 }
 
 function overridesOf({ host, port, dataDir }: ServeWishes) {

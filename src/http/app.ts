@@ -3,13 +3,14 @@ import { Hono, type MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
 import { systemClock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
+import type { Sessions } from "../run/sessions.ts";
 import { refuseForeignPages, requireBearer } from "./auth.ts";
 import { type BodyBudget, createBodyBudget } from "./body-budget.ts";
 import type { HttpDeps, HttpOptions } from "./deps.ts";
 import { responseOf } from "./errors.ts";
 import { idempotencyKeyHeader, sessionHeader } from "./headers.ts";
 import { openApiDocument } from "./openapi.ts";
-import { type HttpEnv, mount, type Route } from "./route.ts";
+import { type Call, type HttpEnv, mount, type Route } from "./route.ts";
 import { agentRoutes } from "./routes/agents.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { execRoutes } from "./routes/exec.ts";
@@ -52,7 +53,7 @@ export function createApp(options: HttpOptions): HttpApp {
   if (allowedOrigins.length > 0) app.use(allowPages(allowedOrigins));
   if (auth !== undefined) app.use(exceptPublic(routes, requireBearer(auth)));
 
-  mount(app, routes);
+  mount(app, routes, respondersBy(deps, options.sessionsOf));
   const about = { version: options.version ?? "0", auth: auth !== undefined };
   let document: string | undefined;
   app.get("/openapi.json", (c) => {
@@ -83,6 +84,27 @@ export function apiRoutes(deps: HttpDeps): readonly Route[] {
     execRoutes,
     fileRoutes,
   ].flatMap((make) => make(deps));
+}
+
+/**
+ * The routes as they are for a caller: over the sessions of its tenant. Handlers know of no others, so that none can forget
+ * to look whose a session is.
+ */
+function respondersBy(
+  deps: HttpDeps,
+  sessionsOf: (tenant: string) => Sessions = () => deps.sessions,
+): (c: Call) => ReadonlyMap<string, Route["respond"]> {
+  const respondersOver = (sessions: Sessions) =>
+    new Map(apiRoutes({ ...deps, sessions }).map(({ operationId, respond }) => [operationId, respond]));
+  const all = respondersOver(deps.sessions);
+  const byTenant = new Map<string, ReadonlyMap<string, Route["respond"]>>();
+  return (c) => {
+    const tenant = c.get("tenant");
+    if (tenant === undefined) return all;
+    const known = byTenant.get(tenant) ?? respondersOver(sessionsOf(tenant));
+    byTenant.set(tenant, known);
+    return known;
+  };
 }
 
 function withDefaults(options: HttpOptions): HttpDeps {

@@ -16,7 +16,9 @@ async function statusFor(app: Hono, headers: Record<string, string>): Promise<nu
 }
 
 describe("requireBearer", () => {
-  const app = appWith(requireBearer({ tokenHashes: [hashToken("first"), hashToken("second")] }));
+  const app = appWith(
+    requireBearer({ tokens: [{ hash: hashToken("first") }, { hash: hashToken("second") }] }),
+  );
 
   test.each([
     ["Bearer first", 200],
@@ -39,8 +41,8 @@ describe("requireBearer", () => {
   });
 
   test("a configuration without a usable token is refused", () => {
-    expect(() => requireBearer({ tokenHashes: [] })).toThrow("no token");
-    expect(() => requireBearer({ tokenHashes: ["secret"] })).toThrow("not a SHA-256");
+    expect(() => requireBearer({ tokens: [] })).toThrow("no token");
+    expect(() => requireBearer({ tokens: [{ hash: "secret" }] })).toThrow("not a SHA-256");
   });
 });
 

@@ -1,11 +1,19 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Context, MiddlewareHandler } from "hono";
 import { AppError } from "../lib/errors.ts";
+import { DEFAULT_TENANT } from "../log/session-log.ts";
+import type { HttpEnv } from "./route.ts";
 
 /** Who may call. Only hashes are kept, so that neither the configuration nor a memory dump holds a usable token. */
 export interface BearerAuth {
-  /** SHA-256 of each valid token, in lower-case hex (`hashToken`). */
-  readonly tokenHashes: readonly string[];
+  readonly tokens: readonly KnownToken[];
+}
+
+export interface KnownToken {
+  /** SHA-256, in lower-case hex (`hashToken`). */
+  readonly hash: string;
+  /** Whose sessions its sender may see and use. Default: those that belong to nobody in particular. */
+  readonly tenant?: string;
 }
 
 export function hashToken(token: string): string {
@@ -13,12 +21,12 @@ export function hashToken(token: string): string {
 }
 
 /**
- * Lets a request pass whose `Authorization: Bearer` token is known.
+ * Lets a request pass whose `Authorization: Bearer` token is known, and notes whose it is.
  * @throws AppError `invalid_config` when there is no hash, or one that is not a SHA-256.
  */
-export function requireBearer(auth: BearerAuth): MiddlewareHandler {
-  const hashes = auth.tokenHashes.map(parseHash);
-  if (hashes.length === 0) {
+export function requireBearer(auth: BearerAuth): MiddlewareHandler<HttpEnv> {
+  const known = auth.tokens.map(({ hash, tenant = DEFAULT_TENANT }) => ({ hash: parseHash(hash), tenant }));
+  if (known.length === 0) {
     throw new AppError("invalid_config", "authentication is on, but there is no token", {
       hint: "Configure at least one token, for example the output of: openssl rand -hex 32",
     });
@@ -30,11 +38,13 @@ export function requireBearer(auth: BearerAuth): MiddlewareHandler {
         hint: "Send the header Authorization: Bearer TOKEN. Holdfast's commands send what is in HOLDFAST_TOKEN.",
       });
     }
-    if (!isKnown(sha256(token), hashes)) {
+    const tenant = tenantOf(sha256(token), known);
+    if (tenant === undefined) {
       throw new AppError("unauthorized", "the token is not known to this server", {
         hint: "Send one that the server was started with. Holdfast's commands send what is in HOLDFAST_TOKEN.",
       });
     }
+    c.set("tenant", tenant);
     return next();
   };
 }
@@ -93,8 +103,11 @@ function bearerToken(c: Context): string | undefined {
 }
 
 /** Compares with every hash, each in constant time: how long it takes says nothing about which one was close. */
-function isKnown(hash: Buffer, known: readonly Buffer[]): boolean {
-  return known.map((other) => timingSafeEqual(hash, other)).includes(true);
+function tenantOf(
+  hash: Buffer,
+  known: readonly { readonly hash: Buffer; readonly tenant: string }[],
+): string | undefined {
+  return known.filter((other) => timingSafeEqual(hash, other.hash))[0]?.tenant;
 }
 
 function parseHash(hash: string): Buffer {

@@ -3,6 +3,8 @@ import { newId } from "../lib/ids.ts";
 import type { Entry } from "../log/entry.ts";
 import type { SessionFilter, SessionRecord } from "../log/session-log.ts";
 import type { RunEvent } from "../run/events.ts";
+import type { InboxItem } from "../run/queue.ts";
+import type { InterruptRecord } from "../run/interrupts.ts";
 import type { Sessions } from "../run/sessions.ts";
 import type { Execution } from "../sandboxes/sandbox.ts";
 import { followEvents } from "./follow.ts";
@@ -103,8 +105,11 @@ export function createClient(options: TransportOptions): Client {
       return page.entries;
     },
 
-    async send(sessionId, { blocks, model, idempotencyKey }) {
-      const message = { prompt: blocks, ...(model === undefined ? {} : { model }) };
+    inbox: async (sessionId) =>
+      (await get<{ items: readonly InboxItem[] }>(`${sessionPath(sessionId)}/inbox`)).items,
+
+    async send(sessionId, { blocks, idempotencyKey, ...how }) {
+      const message = { prompt: blocks, ...how };
       const response = await post(`${sessionPath(sessionId)}/messages`, message, idempotencyKey);
       return (await response.json()) as { messageId: string; duplicate: boolean };
     },
@@ -121,6 +126,19 @@ export function createClient(options: TransportOptions): Client {
       // Not sent again by itself: a repetition of one that was done would be told that there is no such session.
       await transport.send("DELETE", sessionPath(sessionId));
     },
+
+    async interrupts(filter = {}) {
+      const path = `/v1/interrupts?${queryString({ ...filter, tenant: undefined })}`;
+      return (await get<{ interrupts: readonly InterruptRecord[] }>(path)).interrupts;
+    },
+
+    async answer(sessionId, interruptId, { answer, actor, idempotencyKey }) {
+      const path = `${sessionPath(sessionId)}/interrupts/${encodeURIComponent(interruptId)}`;
+      const body = { ...answer, ...(actor === undefined ? {} : { actor }) };
+      return (await (await post(path, body, idempotencyKey)).json()) as InterruptRecord;
+    },
+
+    costs: (query) => get(`/v1/costs?${queryString({ ...query, tenant: undefined })}`),
 
     async exec(sessionId, { idempotencyKey = newId("key"), stdin, ...command }): Promise<Execution> {
       const left = new AbortController();

@@ -6,7 +6,10 @@ import type { DefectLog } from "./errors.ts";
 
 /** What the API is made over. Only `sessions` and `agents` are required. */
 export interface HttpOptions {
+  /** All of them: for callers without a token, where none is needed. */
   readonly sessions: Sessions;
+  /** Those of one tenant, for a caller with its token. Default: all. */
+  readonly sessionsOf?: (tenant: string) => Sessions;
   readonly agents: AgentRegistry;
   /** Without it the server answers on this machine only (see `serve`). */
   readonly auth?: BearerAuth;
@@ -25,4 +28,6 @@ export interface HttpOptions {
 }
 
 /** What the routes work with: the options with every default filled in. */
-export type HttpDeps = Required<Omit<HttpOptions, "auth" | "allowedOrigins" | "bodyBytes" | "version">>;
+export type HttpDeps = Required<
+  Omit<HttpOptions, "auth" | "allowedOrigins" | "bodyBytes" | "sessionsOf" | "version">
+>;

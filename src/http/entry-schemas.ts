@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Entry } from "../log/entry.ts";
 import type { Delta } from "../run/events.ts";
+import type { InboxItem } from "../run/queue.ts";
 import {
   assistantBlockSchema,
   sidecarSchema,
@@ -309,6 +310,27 @@ export const entrySchema = z
   .discriminatedUnion("type", entries)
   .meta({ id: "Entry", description: "One thing that durably happened in a session." });
 
+const command = z.discriminatedUnion("type", [
+  z.strictObject({
+    type: z.literal("message"),
+    blocks: z.array(userBlockSchema),
+    model: optionalText,
+    delivery: z.exactOptional(deliverySchema),
+    actor: optionalText,
+  }),
+  z.strictObject({
+    type: z.literal("answer"),
+    interruptId: z.string(),
+    answer: interruptAnswer,
+    actor: optionalText,
+  }),
+  z.strictObject({ type: z.literal("stop"), reason: optionalText }),
+]);
+
+export const inboxItemSchema = z
+  .strictObject({ id: z.string(), at: z.int().meta({ description: "Milliseconds since 1970." }), command })
+  .meta({ id: "InboxItem", description: "What was sent to a session and is not in its log yet." });
+
 export const wireErrorSchema = z
   .strictObject({
     error: z.strictObject({
@@ -367,3 +389,4 @@ type Published<T> = T extends { readonly carried: unknown }
   : T;
 true satisfies Same<DeepReadonly<z.infer<typeof entrySchema>>, DeepReadonly<Published<Entry>>>;
 true satisfies Same<DeepReadonly<z.infer<(typeof deltas)[number]>>, DeepReadonly<Delta>>;
+true satisfies Same<DeepReadonly<z.infer<typeof inboxItemSchema>>, DeepReadonly<InboxItem>>;

@@ -10,8 +10,12 @@ import { validate } from "./validate.ts";
 export interface HttpEnv {
   /** What the server puts into a request's environment: a signal that is aborted when it closes. */
   readonly Bindings: { readonly closing?: AbortSignal };
-  /** What all requests of an app share. */
-  readonly Variables: { readonly bodies: BodyBudget };
+  readonly Variables: {
+    /** What all requests of an app share. */
+    readonly bodies: BodyBudget;
+    /** Whose the request's token is; undefined where there are no tokens, and on public routes. */
+    readonly tenant: string | undefined;
+  };
 }
 
 export type Call = Context<HttpEnv>;
@@ -93,10 +97,18 @@ async function bodyOf(c: Call, docs: RouteDocs): Promise<unknown> {
   return body === undefined && docs.optionalBody === true ? {} : body;
 }
 
-/** Registers the routes; another method on a known path is answered with 405 and the methods that there are. */
-export function mount(app: Hono<HttpEnv>, routes: readonly Route[]): void {
-  for (const { method, path, respond } of routes) {
-    for (const pattern of honoPaths(path)) app.on(method.toUpperCase(), pattern, respond);
+/**
+ * Registers the routes; another method on a known path is answered with 405 and the methods that there are. Who answers is
+ * found for each call: `respondersFor` gives the routes as they are for its caller.
+ */
+export function mount(
+  app: Hono<HttpEnv>,
+  routes: readonly Route[],
+  respondersFor: (c: Call) => ReadonlyMap<string, Route["respond"]>,
+): void {
+  for (const { method, path, operationId, respond } of routes) {
+    const answer = (c: Call) => (respondersFor(c).get(operationId) ?? respond)(c);
+    for (const pattern of honoPaths(path)) app.on(method.toUpperCase(), pattern, answer);
   }
   for (const [path, group] of Map.groupBy(routes, ({ path }) => path)) {
     const methods = group.map(({ method }) => method.toUpperCase());

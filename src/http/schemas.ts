@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { SessionRecord } from "../log/session-log.ts";
 import { usageSchema, userBlockSchema } from "./content-schemas.ts";
-import { entrySchema } from "./entry-schemas.ts";
+import { entrySchema, inboxItemSchema } from "./entry-schemas.ts";
 
 /**
  * Every request and answer of the API. The one source: requests are checked with these, the client's types are inferred
@@ -35,10 +35,27 @@ const prompt = z
   .union([z.string().min(1), z.array(userBlockSchema).min(1)])
   .meta({ description: "Text, or text and images." });
 
+const sending = {
+  prompt,
+  model: z.exactOptional(model),
+  delivery: z.exactOptional(
+    z.enum(["steer", "followUp", "interrupt", "reject"]).meta({
+      description:
+        "What becomes of it while a run goes on. `steer`: the run sees it before its next model call. `followUp`: it is answered by a run of its own, afterwards. `interrupt`: the run is stopped, then it is answered. `reject`: it is refused with 409. Default: the agent's `delivery`.",
+    }),
+  ),
+  actor: z.exactOptional(
+    z
+      .string()
+      .min(1)
+      .max(256)
+      .meta({ description: "Who sends it, for the record. Default: the tenant of the token." }),
+  ),
+};
+
 export const invocationSchema = z
   .strictObject({
-    prompt,
-    model: z.exactOptional(model),
+    ...sending,
     agent: z.exactOptional(
       agentName.meta({ description: "Default: the session's agent, or the only one that is served." }),
     ),
@@ -134,9 +151,11 @@ export const sessionQuerySchema = z.strictObject({
   limit: wholeNumber(1, 1000).default(50),
 });
 
-export const messageSchema = z
-  .strictObject({ prompt, model: z.exactOptional(model) })
-  .meta({ id: "Message" });
+export const messageSchema = z.strictObject(sending).meta({ id: "Message" });
+
+export const inboxSchema = z
+  .strictObject({ items: z.array(inboxItemSchema).meta({ description: "Oldest first." }) })
+  .meta({ id: "Inbox" });
 
 export const acceptedMessageSchema = z
   .strictObject({

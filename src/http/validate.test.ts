@@ -21,7 +21,7 @@ describe("validate", () => {
     [
       invocationSchema,
       { prompt: "hi", colour: 1 },
-      "colour: unknown field; known here: prompt, model, agent",
+      "colour: unknown field; known here: prompt, model, delivery, actor, agent",
     ],
     [invocationSchema, { prompt: 3 }, "prompt: expected text or a list"],
     [invocationSchema, { prompt: "" }, "prompt: too small"],

@@ -1,43 +1,64 @@
+import type { Agent } from "../agents/agent.ts";
 import type { AgentRegistry } from "../agents/registry.ts";
 import { AppError } from "../lib/errors.ts";
 import { newId, sha256 } from "../lib/ids.ts";
-import { canonicalJson } from "../lib/json.ts";
+import { canonicalJson, withoutUndefined } from "../lib/json.ts";
 import type { UserBlock } from "../log/content.ts";
 import type { Entry } from "../log/entry.ts";
 import { neutraliseMarkers } from "../log/markers.ts";
-import type { SessionLog, SessionRecord } from "../log/session-log.ts";
+import { DEFAULT_TENANT, type SessionLog, type SessionRecord } from "../log/session-log.ts";
 import type { SandboxPool } from "../sandboxes/pool.ts";
 import { prepareImages } from "../tools/images.ts";
+import { answerAlike, checkAnswer, interruptOf } from "./answer.ts";
+import type { CostLedger } from "./costs.ts";
+import type { RunEvent } from "./events.ts";
 import type { Command, RunQueue } from "./queue.ts";
 import type { Sessions } from "./sessions.ts";
 import { type DeltaBus, fromMessage, isRunEnd, untilAnswered, watchSession } from "./watch.ts";
 
 export interface CommandPorts {
-  readonly log: SessionLog & RunQueue;
+  readonly log: SessionLog & RunQueue & CostLedger;
   readonly agents: AgentRegistry;
   readonly bus: DeltaBus;
   readonly sandboxes: SandboxPool;
   /** Aborted when the runtime is closed: whoever watches then sees what there is, and the end. */
   readonly closed: AbortSignal;
+  /** Of each tenant. Those of an agent are its own. */
+  readonly tenantLimits: TenantLimits;
+}
+
+/** Null: no limit. */
+export interface TenantLimits {
+  /** Runs at once. */
+  readonly runs: number | null;
+  /** New sessions in any 60 seconds. */
+  readonly sessionsPerMinute: number | null;
 }
 
 const SESSION_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,255}$/;
 const DIRECT_TIMEOUT_MS = 600_000;
 
-/** The commands that anybody may give, over the store. Nothing here runs a session: the worker is woken through the inbox. */
-export function createSessions({ log, agents, bus, sandboxes, closed }: CommandPorts): Sessions {
+/**
+ * The commands that anybody may give, over the store. Nothing here runs a session: the worker is woken through the inbox.
+ * With a `tenant`: as that tenant may give them. Without: all sessions, and new ones belong to nobody in particular.
+ */
+export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
+  const { log, agents, bus, sandboxes, closed, tenantLimits } = ports;
+
   async function existing(sessionId: string): Promise<SessionRecord> {
     const session = await log.session(sessionId);
-    if (session !== undefined) return session;
+    if (session !== undefined && (tenant === undefined || session.tenant === tenant)) return session;
     throw new AppError("not_found", `there is no session "${sessionId}"`, {
       hint: "`holdfast sessions list` shows those that exist.",
     });
   }
 
-  async function enqueue(sessionId: string, command: Command, key?: string) {
-    await existing(sessionId);
-    return log.enqueue(sessionId, command, key);
+  /** Of an agent that other processes serve, this one does not know the limits. */
+  function served(agent: string): Agent | undefined {
+    return agents.list().find(({ name }) => name === agent);
   }
+
+  const ofTenant = tenant === undefined ? {} : { tenant };
 
   const live: Pick<SessionLog, "follow"> = {
     follow: (sessionId, after, signal) => log.follow(sessionId, after, AbortSignal.any([signal, closed])),
@@ -45,43 +66,69 @@ export function createSessions({ log, agents, bus, sandboxes, closed }: CommandP
 
   const sessions: Sessions = {
     async create({ agent, id, title, idempotencyKey }) {
-      agents.get(agent);
+      const { limits } = agents.get(agent);
       if (id !== undefined) checkSessionId(id);
-      return log.create({
+      const session = {
         id: id ?? newId("s"),
         agent,
-        ...(title === undefined ? {} : { title }),
-        ...(idempotencyKey === undefined ? {} : { createKey: idempotencyKey }),
+        ...withoutUndefined({ tenant, title, createKey: createKeyOf(idempotencyKey, tenant) }),
         fingerprint: sha256(canonicalJson({ agent, id, title }), 32),
+      };
+      return log.create(session, {
+        agent: limits.sessionsPerMinute,
+        tenant: tenantLimits.sessionsPerMinute,
       });
     },
 
     get: existing,
-    list: (filter) => log.sessions(filter),
+    list: (filter) => log.sessions(tenant === undefined ? filter : { ...filter, tenant }),
 
     async entries(sessionId, after = 0, limit) {
       await existing(sessionId);
       return log.read(sessionId, after, limit);
     },
 
-    async send(sessionId, { blocks, model, idempotencyKey }) {
+    async inbox(sessionId) {
+      await existing(sessionId);
+      return log.inbox(sessionId);
+    },
+
+    async send(sessionId, { blocks, idempotencyKey, ...message }) {
       if (blocks.every((block) => block.type === "text" && block.text.trim() === "")) {
         throw new AppError("invalid_input", "the message is empty", { hint: "Send some text or an image." });
       }
+      const session = await existing(sessionId);
+      const agent = served(session.agent);
+      const delivery = message.delivery ?? agent?.delivery ?? "steer";
       const command: Command = {
         type: "message",
         blocks: await acceptable(blocks),
-        ...(model === undefined ? {} : { model }),
+        ...withoutUndefined({
+          model: message.model,
+          delivery: delivery === "reject" || delivery === "steer" ? undefined : delivery,
+          actor: message.actor ?? actorOf(tenant),
+        }),
       };
-      const { id, duplicate } = await enqueue(sessionId, command, idempotencyKey);
+      const { id, duplicate } = await log.enqueue(sessionId, command, idempotencyKey, {
+        onlyIfIdle: delivery === "reject",
+        runs: { agent: agent?.limits.runs ?? null, tenant: tenantLimits.runs },
+      });
       return { messageId: id, duplicate };
     },
 
-    watch: (sessionId, { after = 0, signal }) => watchSession(live, bus, sessionId, { after, signal }),
+    watch(sessionId, { after = 0, signal }) {
+      const events = watchSession(live, bus, sessionId, { after, signal });
+      return tenant === undefined ? events : onceAllowed(existing(sessionId), events);
+    },
 
     watchRun(sessionId, messageId, { after, signal }) {
       const events = sessions.watch(sessionId, { after: after ?? 0, signal });
-      return untilAnswered(after === undefined ? fromMessage(events, messageId) : events, messageId);
+      const openInterrupts = () => log.interrupts({ sessionId, status: "open" });
+      return untilAnswered(
+        after === undefined ? fromMessage(events, messageId) : events,
+        messageId,
+        openInterrupts,
+      );
     },
 
     async stop(sessionId, reason) {
@@ -91,8 +138,9 @@ export function createSessions({ log, agents, bus, sandboxes, closed }: CommandP
         type: "stop",
         ...(reason === undefined ? {} : { reason }),
       });
-      const entries = log.follow(sessionId, headSeq, closed);
-      await runEndAfterStop(entries, { isRunning: status === "running", stopId: id });
+      const isIdle = async () => (await existing(sessionId)).status === "idle";
+      const hasRun = status !== "queued";
+      await runEndAfterStop(log.follow(sessionId, headSeq, closed), { hasRun, stopId: id, isIdle });
       return { stopped: true };
     },
 
@@ -100,6 +148,20 @@ export function createSessions({ log, agents, bus, sandboxes, closed }: CommandP
       await existing(sessionId);
       await sandboxes.erase(sessionId, () => log.erase(sessionId));
     },
+
+    interrupts: (filter) => log.interrupts({ ...filter, ...ofTenant }),
+
+    async answer(sessionId, interruptId, { answer, actor = actorOf(tenant), idempotencyKey }) {
+      await existing(sessionId);
+      const interrupt = await interruptOf(log, sessionId, interruptId);
+      checkAnswer(interrupt, answer);
+      const command = withoutUndefined({ type: "answer", interruptId, answer, actor } as const);
+      await log.enqueue(sessionId, command, idempotencyKey);
+      await answerAlike(log, interrupt, command);
+      return interruptOf(log, sessionId, interruptId);
+    },
+
+    costs: (query) => log.costs({ ...query, ...ofTenant }),
 
     async exec(sessionId, { command, cwd, stdin, timeoutMs = DIRECT_TIMEOUT_MS, idempotencyKey }) {
       const sandbox = await sessions.sandbox(sessionId);
@@ -141,20 +203,49 @@ function checkSessionId(id: string): void {
   });
 }
 
+/** Keys of tenants do not meet. Those of the default one are as they were before there were tenants. */
+function createKeyOf(key: string | undefined, tenant: string = DEFAULT_TENANT): string | undefined {
+  return key === undefined || tenant === DEFAULT_TENANT ? key : `${tenant}\n${key}`;
+}
+
+function actorOf(tenant: string | undefined): string | undefined {
+  return tenant === DEFAULT_TENANT ? undefined : tenant;
+}
+
+/** Reading has begun meanwhile; nothing of it passes before the session is known to be the reader's. */
+function onceAllowed(allowed: Promise<unknown>, events: AsyncIterable<RunEvent>): AsyncIterable<RunEvent> {
+  // The failure belongs to whoever reads.
+  allowed.catch(() => {});
+  return (async function* () {
+    await allowed;
+    yield* events;
+  })();
+}
+
+interface StopWatch {
+  /** A run was under way when the stop was given. A message that waited may begin one. */
+  readonly hasRun: boolean;
+  readonly stopId: string;
+  readonly isIdle: () => Promise<boolean>;
+}
+
 /**
  * Resolves when the log shows the stop and the end of the run that it ended; a stop that found nothing to end is done at
  * once. @throws AppError `unavailable` when the runtime is closed before that.
  */
 async function runEndAfterStop(
   entries: AsyncIterable<Entry>,
-  { isRunning, stopId }: { readonly isRunning: boolean; readonly stopId: string },
+  { hasRun, stopId, isIdle }: StopWatch,
 ): Promise<void> {
   let stopped = false;
-  let open = isRunning;
+  let open = hasRun;
   for await (const entry of entries) {
     if (entry.type === "userMessage" || entry.type === "runStarted") open = true;
     if (isRunEnd(entry)) open = false;
-    if (entry.type === "stopRequested" && entry.inboxId === stopId) stopped = true;
+    if (entry.type === "stopRequested" && entry.inboxId === stopId) {
+      stopped = true;
+      open ||= !(await isIdle());
+    }
     if (stopped && !open) return;
   }
   throw new AppError("unavailable", "the runtime was closed before the run had ended; the stop stands");

@@ -19,7 +19,8 @@ export function createInbox(queue: RunQueue, writer: SessionWriter): Inbox {
       const items = await queue.inbox(writer.lease.sessionId);
       const fresh = items.filter((item) => !taken.has(item.id));
       for (const item of fresh) taken.add(item.id);
-      if (fresh.length > 0) writer.append(...fresh.flatMap((item) => factsOf(item, writer.state)));
+      // One by one: what an item becomes depends on those before it. The writer stores them together.
+      for (const item of fresh) writer.append(...factsOf(item, writer.state));
     },
   };
 }

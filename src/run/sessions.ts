@@ -1,22 +1,35 @@
 import type { UserBlock } from "../log/content.ts";
-import type { Entry } from "../log/entry.ts";
+import type { Delivery, Entry, InterruptAnswer } from "../log/entry.ts";
 import type { SessionFilter, SessionRecord } from "../log/session-log.ts";
 import type { Execution, Sandbox } from "../sandboxes/sandbox.ts";
+import type { CostQuery, CostReport } from "./costs.ts";
 import type { RunEvent } from "./events.ts";
+import type { InterruptFilter, InterruptRecord } from "./interrupts.ts";
+import type { InboxItem } from "./queue.ts";
 
 /**
- * What anybody may do with sessions: the one interface under HTTP, the command line and the programming interface.
+ * What anybody may do with sessions: the one interface under HTTP, the command line and the programming interface. Where it
+ * belongs to a tenant, it holds that tenant's sessions only; others are `not_found`.
  * Everything that creates takes an idempotency key, and a key that was used with other content is a `conflict`.
  */
 export interface Sessions {
-  /** @throws AppError `not_found` for an unknown agent (with the nearest name), `conflict`, `invalid_input` for a bad id. */
+  /**
+   * @throws AppError `not_found` for an unknown agent (with the nearest name), `conflict`, `invalid_input` for a bad id,
+   * `rate_limited` where agent or tenant has made too many within a minute.
+   */
   create(request: CreateSession): Promise<{ readonly session: SessionRecord; readonly created: boolean }>;
   /** @throws AppError `not_found`. So do all that follow. */
   get(sessionId: string): Promise<SessionRecord>;
   list(filter?: SessionFilter): Promise<readonly SessionRecord[]>;
   entries(sessionId: string, after?: number, limit?: number): Promise<readonly Entry[]>;
+  /** What was sent and is not in the log yet, oldest first. */
+  inbox(sessionId: string): Promise<readonly InboxItem[]>;
 
-  /** Durable when it resolves: the message will be answered, whatever happens to this process. */
+  /**
+   * Durable when it resolves: the message will be answered, whatever happens to this process.
+   * @throws AppError `conflict` where it is to be refused because the session is at work; `rate_limited` where it would
+   * begin one run more than agent or tenant may have at once, or a thousand messages wait already.
+   */
   send(
     sessionId: string,
     message: SendMessage,
@@ -33,7 +46,9 @@ export interface Sessions {
 
   /**
    * As `watch`, but ends after the run that answers the given message (as returned by `send`) has ended: its last event is
-   * that run's `runFinished` or `runFailed` entry. `after` has to stand before the message.
+   * that run's `runFinished` or `runFailed` entry. Where a person has to decide something first, it ends with `waiting`
+   * instead; once they have, the same call reads on. `after` has to stand before the message. Where that run had begun before,
+   * the events begin in its middle; where others come first, they are among them.
    */
   watchRun(
     sessionId: string,
@@ -54,6 +69,20 @@ export interface Sessions {
    */
   delete(sessionId: string): Promise<void>;
 
+  /** Questions on which runs wait, or waited, for a person; the latest first. */
+  interrupts(filter?: InterruptFilter): Promise<readonly InterruptRecord[]>;
+
+  /**
+   * A person's answer. The first one counts, and is durable when this resolves. A budget of an agent or a tenant is raised for
+   * all sessions that wait because of it.
+   * @throws AppError `conflict` for a second answer, with who gave the first and when, or when the run has ended meanwhile;
+   * `invalid_input` for a limit that is no higher than the one that is used up.
+   */
+  answer(sessionId: string, interruptId: string, answer: PersonsAnswer): Promise<InterruptRecord>;
+
+  /** What calls to models have cost, added up. */
+  costs(query: CostQuery): Promise<CostReport>;
+
   /** A command straight into the session's sandbox, without the model and without a trace in the transcript. */
   exec(sessionId: string, command: DirectCommand): Promise<Execution>;
 
@@ -73,6 +102,17 @@ export interface SendMessage {
   readonly blocks: readonly UserBlock[];
   /** Use this model for the run that answers. */
   readonly model?: string;
+  /** What becomes of it while a run goes on. `reject`: it is refused with `conflict`. Default: the agent's `delivery`. */
+  readonly delivery?: Delivery | "reject";
+  /** Who sends it, for the record. Default: the tenant's name, where there is one. */
+  readonly actor?: string;
+  readonly idempotencyKey?: string;
+}
+
+export interface PersonsAnswer {
+  readonly answer: InterruptAnswer;
+  /** Who gives it, for the record. */
+  readonly actor?: string;
   readonly idempotencyKey?: string;
 }
 

@@ -631,7 +631,7 @@ describe("every route", () => {
 
 describe("who may call", () => {
   test("with tokens: nobody without one, except /ping", async () => {
-    await using guarded = await startApiServer(script, { auth: { tokenHashes: [hashToken("right")] } });
+    await using guarded = await startApiServer(script, { auth: { tokens: [{ hash: hashToken("right") }] } });
     expect((await ask(guarded.url, "/ping")).status).toBe(200);
     expect(await ask(guarded.url, "/v1/agents")).toMatchObject({
       status: 401,

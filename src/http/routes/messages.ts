@@ -1,3 +1,4 @@
+import { withoutUndefined } from "../../lib/json.ts";
 import { sendAndWatch } from "../../run/send-and-watch.ts";
 import type { SendMessage } from "../../run/sessions.ts";
 import type { HttpDeps } from "../deps.ts";
@@ -5,7 +6,13 @@ import { wireEventSchema } from "../entry-schemas.ts";
 import { idempotencyKeyHeader, idempotencyKeyOf, replayedHeader, wantsEventStream } from "../headers.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { streamRun } from "../run-stream.ts";
-import { type AcceptedMessage, acceptedMessageSchema, type Message, messageSchema } from "../schemas.ts";
+import {
+  type AcceptedMessage,
+  acceptedMessageSchema,
+  inboxSchema,
+  type Message,
+  messageSchema,
+} from "../schemas.ts";
 import { sessionParams } from "./sessions.ts";
 
 export function messageRoutes(deps: HttpDeps): readonly Route[] {
@@ -17,7 +24,7 @@ export function messageRoutes(deps: HttpDeps): readonly Route[] {
       operationId: "sendMessage",
       summary: "Send a message; the agent answers it, whatever happens to this connection or process",
       description:
-        "While a run is under way the message joins it. With `Accept: text/event-stream` the run that answers is streamed; hanging up does not stop it.",
+        "While a run is under way, `delivery` says what becomes of the message. With `Accept: text/event-stream` the run that answers is streamed; hanging up does not stop it.",
       headers: [idempotencyKeyHeader],
       params: sessionParams,
       body: messageSchema,
@@ -45,15 +52,29 @@ export function messageRoutes(deps: HttpDeps): readonly Route[] {
         return c.json(answer, 202, duplicate ? replayedHeader : {});
       },
     }),
+
+    defineRoute({
+      method: "get",
+      path: "/v1/sessions/{sessionId}/inbox",
+      operationId: "getInbox",
+      summary: "What was sent and is not in the log yet",
+      description:
+        "Usually empty. A message that is to be answered by a run of its own waits in the log: it is a `userMessage` entry.",
+      params: sessionParams,
+      responses: { 200: { description: "What waits.", content: { "application/json": inboxSchema } } },
+      handle: async ({ params }, c) => c.json({ items: await sessions.inbox(params.sessionId) }),
+    }),
   ];
 }
 
 /** A message of the API as the core takes it. */
-export function messageOf({ prompt, model }: Message, idempotencyKey: string | undefined): SendMessage {
+export function messageOf(
+  { prompt, model, delivery, actor }: Message,
+  idempotencyKey: string | undefined,
+): SendMessage {
   return {
     blocks: typeof prompt === "string" ? [{ type: "text", text: prompt }] : prompt,
-    ...(model === undefined ? {} : { model }),
-    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    ...withoutUndefined({ model, delivery, actor, idempotencyKey }),
   };
 }
 
