@@ -23,6 +23,7 @@ import {
   type Draft,
   emptyState,
   hookKey,
+  type Input,
   type OpenCall,
   type RunState,
   type SentRequest,
@@ -117,7 +118,7 @@ export function advance(state: Draft, entry: Entry): void {
     case "compactionFailed":
       spend(state, entry);
       state.compactionFailedAt = entry.tokens;
-      noteCompaction(state, entry.tier);
+      updateRun(state, (run) => ({ ...run, calling: false, compactions: [...run.compactions, entry.tier] }));
       return;
     case "interrupted": {
       const { interruptId, request } = entry;
@@ -454,8 +455,8 @@ function applyCompacted(state: Draft, entry: Compacted): void {
   state.toolUses = new Map(toolUses);
   cutSent(state, 0);
   state.deferred = [...carried.deferred];
-  state.inputs = [...carried.inputs];
   state.messages = [...messages];
+  state.inputs = carried.inputs.map((input) => inTranscript(input, messages));
   state.openCalls = [];
   // Folding may begin here, so nothing from before may show: the context is opened anew.
   state.context = null;
@@ -466,6 +467,15 @@ function applyCompacted(state: Draft, entry: Compacted): void {
   state.compactionFailedAt = null;
   spend(state, entry);
   noteCompaction(state, tier);
+}
+
+/** Inputs are known by their blocks, which an entry that was stored and read has twice. */
+function inTranscript(input: Input, messages: readonly Message[]): Input {
+  const text = JSON.stringify(input.blocks);
+  const shown = messages
+    .flatMap((message) => (message.role === "user" ? [message.blocks] : []))
+    .findLast((blocks) => JSON.stringify(blocks) === text);
+  return shown === undefined ? input : { ...input, blocks: shown };
 }
 
 /** Only the first `same` messages are still what the last request held. */

@@ -9,6 +9,10 @@ export function noteText(from: string, text: string): string {
   return `<${TAG} from="${from}">\n${text}\n</${TAG}>`;
 }
 
+export function isNote(text: string): boolean {
+  return text.startsWith(`<${TAG} `);
+}
+
 /** What stands in the place of a tool result that was cleared to make room. */
 export function clearedText(tool: string, file: string | null): string {
   const where =
