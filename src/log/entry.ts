@@ -348,9 +348,13 @@ export interface ClearedResult {
  */
 export interface Compacted {
   readonly type: "compacted";
-  readonly runId: string;
-  /** `summary`: written by the model. `emergency`: the oldest messages are left out without one. */
-  readonly tier: "summary" | "emergency";
+  /** Absent where it belongs to no run. */
+  readonly runId?: string;
+  /**
+   * `summary`: written by the model. `emergency`: the oldest messages are left out without one. `repair`: nothing is left
+   * out; what no provider would accept was put right (`holdfast doctor <session> --repair`).
+   */
+  readonly tier: "summary" | "emergency" | "repair";
   readonly messages: readonly Message[];
   /** Everything else that is known of the session, as `CarriedState` of `state.ts`. For this runtime only. */
   readonly carried: unknown;

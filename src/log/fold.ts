@@ -172,10 +172,10 @@ function leaveRunBehind(state: Draft): void {
     ({ callId, name, result }): ToolResultMessage =>
       result ?? { callId, name, blocks: [{ type: "text", text: FORKED_BEFORE_RESULT }], isError: true },
   );
-  if (results.length > 0) state.messages.push({ role: "tool", results });
   // Of an answer that was still being written, what was complete: results must have their calls before them.
   const part = state.run?.part ?? null;
   if (part !== null) showAnswer(state, part);
+  if (results.length > 0) state.messages.push({ role: "tool", results });
   for (const { blocks } of state.deferred) state.messages.push({ role: "user", blocks });
   state.openCalls = [];
   state.deferred = [];
@@ -305,7 +305,6 @@ function applyAnswer(state: Draft, entry: AssistantMessage): void {
   closeCalls(state);
 }
 
-function spend(state: Draft, { usage, costUsd }: Pick<AssistantMessage, "usage" | "costUsd">): void {
 function showAnswer(
   state: Draft,
   { blocks, model, sidecar }: Pick<AnswerPart, "blocks" | "model" | "sidecar">,
@@ -314,6 +313,7 @@ function showAnswer(
   state.messages.push({ role: "assistant", blocks, model, ...rest });
 }
 
+function spend(state: Draft, { usage, costUsd }: Pick<AssistantMessage, "usage" | "costUsd">): void {
   state.usage = addUsage(state.usage, usage);
   if (costUsd === null) {
     loseCall(state);

@@ -2,6 +2,7 @@ import type { Message, ToolResultMessage, Usage, UserBlock } from "./content.ts"
 import { noUsage } from "./content.ts";
 import type {
   AnswerPart,
+  Compacted,
   CompactionFailed,
   ContextOpened,
   Delivery,
@@ -144,7 +145,7 @@ export interface RunState {
   readonly resumes: number;
 }
 
-export type CompactionTier = CompactionFailed["tier"];
+export type CompactionTier = CompactionFailed["tier"] | Compacted["tier"];
 
 export interface DeferredMessage {
   /** Absent for a note. */

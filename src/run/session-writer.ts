@@ -2,6 +2,7 @@ import type { Clock } from "../lib/clock.ts";
 import { AppError, isAppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
 import { ENTRY_VERSION, type Entry, type NewEntry } from "../log/entry.ts";
+import { violationOf } from "../log/fact-rules.ts";
 import { advance, fold } from "../log/fold.ts";
 import type { SessionLog } from "../log/session-log.ts";
 import { type Draft, type SessionState, statusOf } from "../log/state.ts";
@@ -83,6 +84,8 @@ function createSessionWriter(
       }
       batch ??= openBatch();
       for (const fact of facts) {
+        const violation = violationOf(fact, state);
+        if (violation !== null) throw new Error(`${fact.type} cannot be appended: ${violation}`);
         const entry = stamp(fact, lease.sessionId, state, clock.now());
         advance(state, entry);
         batch.entries.push(entry);
