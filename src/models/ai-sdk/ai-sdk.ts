@@ -54,7 +54,7 @@ async function* streamAnswer(
   let isComplete = false;
   try {
     parts = await raceSignal(open(wire, request, patience), patience.signal, undefined);
-    const answer = createAnswerReader(wire.dialect.provider);
+    const answer = createAnswerReader(wire.dialect);
     // One loop, without a generator inside: it runs for every chunk.
     while (parts !== undefined) {
       patience.wait();

@@ -4,6 +4,8 @@ import type {
   SharedV4ProviderMetadata,
 } from "@ai-sdk/provider";
 import type { ModelEvent } from "../model.ts";
+import { readArguments } from "../tool-arguments.ts";
+import { type Dialect, saysWhatIsComplete } from "./dialect.ts";
 import { toFailure } from "./failure.ts";
 import { type Draft, finish, soFar } from "./finish.ts";
 import { mergeMetadata } from "./sidecar.ts";
@@ -39,7 +41,8 @@ type Part<Type extends LanguageModelV4StreamPart["type"]> = Extract<
   { readonly type: Type }
 >;
 
-export function createAnswerReader(provider: string): AnswerReader {
+export function createAnswerReader(dialect: Dialect): AnswerReader {
+  const { provider } = dialect;
   /** In the order in which they began. */
   const drafts: Draft[] = [];
   // Those that may still grow. Texts, thoughts and calls are numbered independently of each other.
@@ -76,21 +79,44 @@ export function createAnswerReader(provider: string): AnswerReader {
 
   function beginCall(part: Part<"tool-input-start">): ModelEvent {
     const { id: callId, toolName: name, providerMetadata } = part;
+    if (!saysWhatIsComplete(dialect)) endWhatIsWhole();
     begin(calls, newDraft("toolCall", callId, providerMetadata, name));
     return { type: "toolCallStarted", callId, name };
+  }
+
+  function growCall({ id: callId, delta: text }: Part<"tool-input-delta">): ModelEvent | undefined {
+    const draft = calls.get(callId);
+    if (text === "" || draft === undefined) return undefined;
+    if (!draft.isComplete) draft.text += text;
+    return { type: "toolCallDelta", callId, text };
   }
 
   function takeCall(part: LanguageModelV4ToolCall): ModelEvent | undefined {
     const { toolCallId: callId, toolName: name, input, providerMetadata } = part;
     const begun = calls.get(callId);
     const draft = begun ?? begin(calls, newDraft("toolCall", callId, undefined, name));
-    draft.text = input;
+    // What was told once does not change.
+    if (!draft.isComplete) draft.text = input;
     end(calls, callId, providerMetadata);
-    if (completeCalls() > told) {
-      told = completeCalls();
-      news = soFar(drafts.slice(0, told), provider);
-    }
+    noteNews();
     return begun === undefined ? { type: "toolCallStarted", callId, name } : undefined;
+  }
+
+  /** Now that a call begins: texts go on as new ones, and nothing can follow in a call whose object is closed. */
+  function endWhatIsWhole(): void {
+    for (const open of [texts, thoughts]) {
+      for (const draft of open.values()) draft.isComplete = true;
+      open.clear();
+    }
+    for (const draft of calls.values()) draft.isComplete ||= isObject(draft.text);
+    noteNews();
+  }
+
+  function noteNews(): void {
+    const count = completeCalls();
+    if (count <= told) return;
+    told = count;
+    news = soFar(drafts.slice(0, count), provider);
   }
 
   /** The number of drafts up to the last call in the unbroken row of complete ones. */
@@ -117,8 +143,7 @@ export function createAnswerReader(provider: string): AnswerReader {
         case "reasoning-delta":
           return takeThought(part);
         case "tool-input-delta":
-          if (part.delta === "" || !calls.has(part.id)) return undefined;
-          return { type: "toolCallDelta", callId: part.id, text: part.delta };
+          return growCall(part);
         case "text-start":
           begin(texts, newDraft("text", part.id, part.providerMetadata));
           return undefined;
@@ -155,6 +180,11 @@ export function createAnswerReader(provider: string): AnswerReader {
       }
     },
   };
+}
+
+function isObject(text: string): boolean {
+  const { malformed, repaired } = readArguments(text, "toolCalls");
+  return text !== "" && malformed === undefined && repaired === undefined;
 }
 
 function newDraft(

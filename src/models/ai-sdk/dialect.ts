@@ -61,3 +61,8 @@ export function bindsThoughtsToPrefix({ protocol, model }: Dialect): boolean {
 export function wantsThoughtsBeforeCalls({ protocol, model }: Dialect): boolean {
   return protocol === "anthropic" && /claude-(?:3-|(?:opus|sonnet|haiku)-4-(?:[0-5](?!\d)|2025))/.test(model);
 }
+
+/** Servers that speak Chat Completions say only at the end which texts and calls are complete. */
+export function saysWhatIsComplete({ protocol }: Dialect): boolean {
+  return protocol !== "chat";
+}

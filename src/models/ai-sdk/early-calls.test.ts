@@ -34,10 +34,93 @@ test.each([
   expect(order.lastIndexOf("toolCallStarted")).toBe(order.indexOf("callCompleted") + 1);
 });
 
-test("Chat Completions: a call is told only with the end, because its arguments may go on until then", async () => {
-  const order = (await play(ollama, { fixture: "chat/parallel-tools.sse" })).map(({ type }) => type);
-  expect(order.indexOf("callCompleted")).toBeGreaterThan(order.lastIndexOf("toolCallDelta"));
-  expect(order.at(-1)).toBe("finished");
+describe("Chat Completions, which says what is complete only at the end", () => {
+  const args = (index: number, text: string) => ({ tool_calls: [{ index, function: { arguments: text } }] });
+  const start = (index: number, text = "") => ({
+    tool_calls: [
+      { index, id: `call_${index}`, type: "function", function: { name: "shell", arguments: text } },
+    ],
+  });
+
+  function chatStream(deltas: readonly object[], finish_reason = "tool_calls"): string {
+    const chunks = [
+      ...deltas.map((delta) => ({ choices: [{ index: 0, delta, finish_reason: null }] })),
+      { choices: [{ index: 0, delta: {}, finish_reason }] },
+    ];
+    return [...chunks.map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`), "data: [DONE]\n\n"].join("");
+  }
+
+  test.each<{ name: string; deltas: readonly object[]; told: number[]; blocks: object[] }>([
+    {
+      name: "a call whose object is closed is told when the next one begins",
+      deltas: [
+        { content: "I look." },
+        start(0, '{"command":'),
+        args(0, '"ls"}'),
+        start(1, "{}"),
+        start(2),
+        args(2, "{}"),
+      ],
+      told: [2, 3],
+      blocks: [{ text: "I look." }, { input: { command: "ls" } }, { input: {} }, { input: {} }],
+    },
+    {
+      name: "calls that are written alternately are told with the end",
+      deltas: [start(0, '{"command":'), start(1, '{"path":'), args(0, '"ls"}'), args(1, '"a"}')],
+      told: [1],
+      blocks: [{ input: { command: "ls" } }, { input: { path: "a" } }],
+    },
+    {
+      name: "a call without arguments may still get some",
+      deltas: [start(0), start(1, "{}"), args(0, '{"command":"ls"}')],
+      told: [1],
+      blocks: [{ input: { command: "ls" } }, { input: {} }],
+    },
+    {
+      name: "what was told does not change",
+      deltas: [start(0, '{"command":"ls"}'), start(1, "{}"), args(0, "}")],
+      told: [1],
+      blocks: [{ input: { command: "ls" } }, { input: {} }],
+    },
+    {
+      name: "text between calls stands between them",
+      deltas: [{ content: "One." }, start(0, "{}"), { content: "Two." }, start(1, "{}")],
+      told: [2],
+      blocks: [{ text: "One." }, { input: {} }, { text: "Two." }, { input: {} }],
+    },
+  ])("$name", async ({ deltas, told, blocks }) => {
+    const events = await play(ollama, { body: chatStream(deltas) });
+    const answer = finished(events);
+    expect(answer.blocks).toMatchObject(blocks);
+    expect(completedCalls(events).map((soFar) => soFar.blocks.length)).toEqual(told);
+    for (const soFar of completedCalls(events)) {
+      expect(soFar.blocks).toEqual(answer.blocks.slice(0, soFar.blocks.length));
+    }
+  });
+
+  test("it is told before the next one is complete", async () => {
+    const body = chatStream([start(0, "{}"), start(1, '{"command":'), args(1, '"ls"}')]);
+    const order = (await play(ollama, { body })).map(({ type }) => type);
+    expect(order).toEqual([
+      "toolCallStarted",
+      "toolCallDelta",
+      "toolCallStarted",
+      "callCompleted",
+      "toolCallDelta",
+      "toolCallDelta",
+      "finished",
+    ]);
+  });
+
+  test("what the output limit cuts off is the last call only", async () => {
+    const body = chatStream([start(0, '{"command":"ls"}'), start(1, '{"command":"l')], "length");
+    const events = await play(ollama, { body });
+    expect(completedCalls(events)).toMatchObject([{ blocks: [{ input: { command: "ls" } }] }]);
+    expect(finished(events)).toMatchObject({
+      stopReason: "maxTokens",
+      blocks: [{ input: { command: "ls" } }, { input: {}, malformed: '{"command":"l' }],
+    });
+  });
 });
 
 test("a call that is the whole answer is not told", async () => {
