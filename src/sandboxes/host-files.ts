@@ -33,6 +33,8 @@ export interface HostDirectory {
   readonly directory: string;
   /** Absolute paths that name `directory` inside the sandbox. */
   readonly roots: readonly string[];
+  /** Where new content waits until it is whole, outside of what commands see. Should be on the same file system. */
+  readonly drafts: string;
 }
 
 export function hostFiles(workspace: HostDirectory): HostFiles {
@@ -54,7 +56,7 @@ export function hostFiles(workspace: HostDirectory): HostFiles {
         if (name === undefined) throw isDirectory(path);
         await using parent = await makeParent(workspace, names);
         if (options?.append) await append(parent, name, content, path);
-        else await replace(parent, name, content, path);
+        else await replace(parent, name, content, { path, drafts: workspace.drafts });
         return true;
       }).then((done) => {
         if (!done) throw new AppError("invalid_input", `${path}: a part of the path is not a directory.`);
@@ -256,23 +258,38 @@ async function replace(
   parent: OpenDirectory,
   name: string,
   content: Uint8Array,
-  path: string,
+  { path, drafts }: { readonly path: string; readonly drafts: string },
 ): Promise<void> {
   const old = await lstat(at(parent, name)).catch(ignoreMissing);
   if (old?.isDirectory()) throw isDirectory(path);
   if (old && !old.isFile() && !old.isSymbolicLink()) throw notRegular(path);
-  const temporary = `.${newId("tmp")}`;
+  const mode = old?.isFile() ? old.mode & 0o777 : undefined;
+  const draft = newId("tmp");
+  await moveInto(`${drafts}/${draft}`, at(parent, name), content, mode).catch(async (error) => {
+    const code = systemErrorCode(error);
+    if (code !== "EXDEV" && code !== "ENOENT") throw error;
+    // Where the drafts are on another file system there is no way around a moment in which the draft can be seen.
+    await moveInto(at(parent, `.${draft}`), at(parent, name), content, mode);
+  });
+  await parent.handle.sync();
+}
+
+async function moveInto(
+  draft: string,
+  target: string,
+  content: Uint8Array,
+  mode: number | undefined,
+): Promise<void> {
   try {
-    await using file = await openAt(parent, temporary, constants.O_WRONLY | O_CREAT | O_EXCL, 0o666);
-    if (old?.isFile()) await file.chmod(old.mode & 0o777);
+    await using file = await open(draft, constants.O_WRONLY | O_CREAT | O_EXCL | NO_LINK, 0o666);
+    if (mode !== undefined) await file.chmod(mode);
     await writeAll(file, content);
     await file.sync();
-    await rename(at(parent, temporary), at(parent, name));
+    await rename(draft, target);
   } catch (error) {
-    await unlink(at(parent, temporary)).catch(() => undefined);
+    await unlink(draft).catch(() => undefined);
     throw error;
   }
-  await parent.handle.sync();
 }
 
 async function append(parent: OpenDirectory, name: string, content: Uint8Array, path: string): Promise<void> {

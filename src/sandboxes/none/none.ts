@@ -54,7 +54,8 @@ async function probe(path: string): Promise<SandboxProbe> {
 
 async function openDirectory(spec: SandboxSpec, path: string): Promise<InProcessSandbox> {
   const root = await realpath(spec.workspace);
-  const files = hostFiles({ directory: root, roots: [root, spec.workspace] });
+  const drafts = await realpath(spec.stateDir);
+  const files = hostFiles({ directory: root, roots: [root, spec.workspace], drafts });
   const mark = sha256(spec.sessionId, 32);
   /** Process groups in which something may have stayed in the background. */
   const groups = new Set<number>();

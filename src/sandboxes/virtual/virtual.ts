@@ -51,9 +51,10 @@ const MEGABYTE = 1_048_576;
 
 async function open(spec: SandboxSpec): Promise<InProcessSandbox> {
   const workspace = await realpath(spec.workspace);
-  const temporary = join(await realpath(spec.stateDir), "tmp");
+  const drafts = await realpath(spec.stateDir);
+  const temporary = join(drafts, "tmp");
   await mkdir(temporary, { recursive: true });
-  const files = hostFiles({ directory: workspace, roots: [VIRTUAL_ROOT] });
+  const files = hostFiles({ directory: workspace, roots: [VIRTUAL_ROOT], drafts });
   const pool = workerPool(() =>
     startWorker({
       workspace,

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { execFile } from "node:child_process";
-import { symlink } from "node:fs/promises";
+import { readdir, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { systemClock } from "../../lib/clock.ts";
@@ -24,6 +24,29 @@ export function fileCases(): readonly SandboxCase[] {
       const read = present(await sandbox.readFile("binary.dat"));
       assert.equal(read.size, content.length);
       assert.deepEqual(Buffer.from(read.bytes), Buffer.from(content));
+    }),
+    inSandbox("a new file is seen when it is whole, and nothing else is ever", async (sandbox, spec) => {
+      const seen = new Set<string>();
+      const sizes = new Set<number>();
+      let writing = true;
+      const watching = (async () => {
+        while (writing) {
+          for (const name of await readdir(spec.workspace)) {
+            seen.add(name);
+            sizes.add((await stat(join(spec.workspace, name))).size);
+          }
+        }
+      })();
+      const content = new Uint8Array(3_000_000);
+      const names = Array.from({ length: 12 }, (_, i) => `file${i}`);
+      for (const name of names) await sandbox.writeFile(name, content);
+      writing = false;
+      await watching;
+      assert.deepEqual(
+        [...seen].filter((name) => !names.includes(name)),
+        [],
+      );
+      assert.deepEqual([...sizes], [content.length]);
     }),
     inSandbox("an empty file is a file", async (sandbox) => {
       await sandbox.writeFile("empty", new Uint8Array());
