@@ -39,6 +39,11 @@ export interface Runtime extends AsyncDisposable {
   session(options?: SessionOptions): Promise<Session>;
   /** Resolves when no session is being worked on by this process. */
   idle(): Promise<void>;
+  /**
+   * Works on nothing new, and lets runs come to a point at which another process can take them up, for at most `limitMs`
+   * (default: `graceMs`). Reading and giving commands goes on. To be called before closing where there is time.
+   */
+  drain(limitMs?: number): Promise<void>;
   /** The host's directory with a session's files; exists once a tool has been used. */
   workspacePath(sessionId: string): string;
 }
@@ -156,6 +161,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     sessionsOf: (tenant) => createSessions(ports, tenant),
     agents,
     idle: () => worker.idle(),
+    drain: (limitMs = options.graceMs ?? 5_000) => worker.drain(limitMs),
     workspacePath: sandboxes.workspacePath,
     async session({ agent = onlyAgent(agents), ...rest } = {}) {
       return openSession(sessions, await continueOrCreate(sessions, { agent, ...rest }));

@@ -25,6 +25,7 @@ export interface ServeWishes {
   readonly host: string | undefined;
   readonly port: string | undefined;
   readonly dataDir: string | undefined;
+  readonly drainTimeout: string | undefined;
   readonly verbose: boolean;
 }
 
@@ -57,6 +58,7 @@ export async function serveAgents(wishes: ServeWishes, terminal: Terminal): Prom
   const api = createApp({
     sessions: runtime.sessions,
     sessionsOf: runtime.sessionsOf,
+    draining: () => interruption.aborted,
     agents: runtime.agents,
     version: packageVersion(),
     onDefect: (error, errorId) =>
@@ -70,8 +72,9 @@ export async function serveAgents(wishes: ServeWishes, terminal: Terminal): Prom
   await whenAborted(interruption);
   printLine(
     terminal.stdout,
-    "Stopping: streams end, sessions are left at their last step. Ctrl-C again ends at once.",
+    `Stopping: runs come to the end of their step, for at most ${duration(config.drainMs)}; the next start goes on with them. Ctrl-C again ends at once.`,
   );
+  await runtime.drain(config.drainMs);
   await server.close();
   return exitCodes.ok;
 }
@@ -80,8 +83,9 @@ function knownToken({ tenant, token }: BearerToken): KnownToken {
   return { tenant, hash: hashToken(token) };
 }
 
-function overridesOf({ host, port, dataDir }: ServeWishes) {
+function overridesOf({ host, port, dataDir, drainTimeout }: ServeWishes) {
   return {
+    ...(drainTimeout === undefined ? {} : { drainTimeout }),
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port: readInteger("--port", port, { min: 0, max: 65_535 }) }),
     ...(dataDir === undefined ? {} : { dataDir }),

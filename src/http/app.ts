@@ -12,9 +12,11 @@ import { idempotencyKeyHeader, sessionHeader } from "./headers.ts";
 import { openApiDocument } from "./openapi.ts";
 import { type Call, type HttpEnv, mount, type Route } from "./route.ts";
 import { agentRoutes } from "./routes/agents.ts";
+import { costRoutes } from "./routes/costs.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { execRoutes } from "./routes/exec.ts";
 import { fileRoutes } from "./routes/files.ts";
+import { interruptRoutes } from "./routes/interrupts.ts";
 import { invocationRoutes } from "./routes/invocations.ts";
 import { messageRoutes } from "./routes/messages.ts";
 import { pingRoutes } from "./routes/ping.ts";
@@ -81,9 +83,27 @@ export function apiRoutes(deps: HttpDeps): readonly Route[] {
     sessionRoutes,
     messageRoutes,
     eventRoutes,
+    interruptRoutes,
+    costRoutes,
     execRoutes,
     fileRoutes,
-  ].flatMap((make) => make(deps));
+  ]
+    .flatMap((make) => make(deps))
+    .map((route) => (route.startsWork === true ? unlessDraining(route, deps) : route));
+}
+
+/** Nothing was begun, so that the caller may send the same to the server that comes next. */
+function unlessDraining(route: Route, { draining }: HttpDeps): Route {
+  return {
+    ...route,
+    async respond(c) {
+      if (!draining()) return route.respond(c);
+      throw new AppError("unavailable", "the server is about to end and takes no new work", {
+        hint: "Try again in a moment, with the same idempotency key if there is one.",
+        details: { retryAfterMs: 5_000 },
+      });
+    },
+  };
 }
 
 /**
@@ -113,6 +133,7 @@ function withDefaults(options: HttpOptions): HttpDeps {
     agents: options.agents,
     uploadDir: options.uploadDir ?? tmpdir(),
     heartbeatMs: options.heartbeatMs ?? 15_000,
+    draining: options.draining ?? (() => false),
     clock: options.clock ?? systemClock,
     onDefect: options.onDefect ?? ((error, errorId) => console.error(errorId, error)),
   };

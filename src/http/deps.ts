@@ -13,6 +13,8 @@ export interface HttpOptions {
   readonly agents: AgentRegistry;
   /** Without it the server answers on this machine only (see `serve`). */
   readonly auth?: BearerAuth;
+  /** Whether the server is about to end: whoever wants work done is then sent to another one. Default: never. */
+  readonly draining?: () => boolean;
   /** Origins of web pages elsewhere that may call, for example "https://console.example.test". Default: none. */
   readonly allowedOrigins?: readonly string[];
   /** Where uploads wait until they are whole. Default: the system's directory for temporary files. */

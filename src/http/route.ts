@@ -40,6 +40,8 @@ export interface RouteDocs {
   readonly description?: string;
   /** Answered without a token. */
   readonly public?: boolean;
+  /** Refused by a server that is about to end. */
+  readonly startsWork?: boolean;
   readonly headers?: readonly HeaderSpec[];
   /** The body is bytes, which `handle` reads itself. */
   readonly rawBody?: boolean;

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { SessionRecord } from "../log/session-log.ts";
 import { usageSchema, userBlockSchema } from "./content-schemas.ts";
 import { entrySchema, inboxItemSchema } from "./entry-schemas.ts";
+import { interruptSchema } from "./ledger-schemas.ts";
 
 /**
  * Every request and answer of the API. The one source: requests are checked with these, the client's types are inferred
@@ -69,9 +70,11 @@ export const invocationAnswerSchema = z
       .meta({ description: "The last text of the model in this run; empty when it wrote none." }),
     sessionId: z.string(),
     runId: z.string(),
-    reason: z
-      .string()
-      .meta({ description: "Why the run ended.", examples: ["endTurn", "stopped", "turnLimit"] }),
+    reason: z.string().meta({
+      description: "Why the run ended. `waiting`: it has not; `interrupt` has to be answered first.",
+      examples: ["endTurn", "stopped", "turnLimit", "waiting"],
+    }),
+    interrupt: z.exactOptional(interruptSchema),
     usage: usageSchema,
     costUsd: z.number().nullable().meta({ description: "Null when the price of a call is not known." }),
   })
@@ -85,6 +88,10 @@ export const pingSchema = z
       .meta({ description: "Seconds since 1970 at which the status last changed." }),
   })
   .meta({ id: "Ping" });
+
+export const readySchema = z
+  .strictObject({ status: z.enum(["ready", "draining"]) })
+  .meta({ id: "Readiness" });
 
 export const agentSummarySchema = z
   .strictObject({

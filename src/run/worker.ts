@@ -1,8 +1,9 @@
 import type { AgentRegistry } from "../agents/registry.ts";
 import { errorMessage, isAppError } from "../lib/errors.ts";
 import { createLru } from "../lib/lru.ts";
+import { LONGEST_TIMER_MS } from "../lib/units.ts";
 import type { SessionLog } from "../log/session-log.ts";
-import { type Draft, isAtRest } from "../log/state.ts";
+import { type Draft, isAtRest, isWaiting, type SessionState } from "../log/state.ts";
 import type { Delta } from "./events.ts";
 import { createInbox } from "./inbox.ts";
 import { runLoop } from "./loop.ts";
@@ -19,6 +20,12 @@ export interface Worker extends AsyncDisposable {
   start(): void;
   /** Resolves when no session is being worked on by this process. */
   idle(): Promise<void>;
+  /**
+   * Takes up nothing more, lets each run come to the end of its step (a model's answer, the calls that go on), then gives
+   * its lease back. After `limitMs` it lets go of those that have not: whoever takes them up finds out what became of their
+   * calls. Nothing is marked as failed. A stop is heard meanwhile. Once: later calls wait for the first one.
+   */
+  drain(limitMs: number): Promise<void>;
 }
 
 export interface WorkerOptions {
@@ -53,6 +60,8 @@ interface Active {
   /** Set when the session was woken while it is worked on. */
   woken: boolean;
   poke(): void;
+  /** Between two tries of a request: nothing is lost when it is left. */
+  isPausing(): boolean;
   readonly abandon: AbortController;
   readonly done: Promise<void>;
 }
@@ -67,16 +76,33 @@ export function createWorker(options: WorkerOptions): Worker {
   const closing = new AbortController();
   let listener: Disposable | undefined;
   let sweeper: NodeJS.Timeout | undefined;
+  let drained: Promise<void> | undefined;
 
   function wake(sessionId: string): void {
-    if (closing.signal.aborted || (only !== undefined && only !== sessionId)) return;
+    if (only !== undefined && only !== sessionId) return;
     const running = active.get(sessionId);
     if (running !== undefined) {
       running.woken = true;
       running.poke();
-    } else if (active.size < concurrency && !isStalled(sessionId)) {
+    } else if (!closing.signal.aborted && active.size < concurrency && !isStalled(sessionId)) {
       take(sessionId);
     }
+  }
+
+  async function letRunsEnd(limitMs: number): Promise<void> {
+    closing.abort();
+    clearTimeout(sweeper);
+    for (const entry of active.values())
+      if (entry.isPausing()) entry.abandon.abort(lettingGo("it shuts down"));
+    const letGo = setTimeout(() => abandonAll(active), Math.min(limitMs, LONGEST_TIMER_MS));
+    await Promise.all([...active.values()].map((entry) => entry.done));
+    clearTimeout(letGo);
+    listener?.[Symbol.dispose]();
+  }
+
+  function drain(limitMs: number): Promise<void> {
+    drained ??= letRunsEnd(limitMs);
+    return drained;
   }
 
   function isStalled(sessionId: string): boolean {
@@ -89,7 +115,13 @@ export function createWorker(options: WorkerOptions): Worker {
 
   function take(sessionId: string): void {
     const abandon = new AbortController();
-    const entry: Active = { woken: false, poke: () => {}, abandon, done: Promise.resolve() };
+    const entry: Active = {
+      woken: false,
+      poke: () => {},
+      isPausing: () => false,
+      abandon,
+      done: Promise.resolve(),
+    };
     const done = workOn(sessionId, entry)
       .catch((error: unknown) => stall(sessionId, error))
       .finally(() => {
@@ -131,8 +163,10 @@ export function createWorker(options: WorkerOptions): Worker {
         .then(takeInbox)
         .catch((error: unknown) => entry.abandon.abort(lettingGo("its inbox could not be read", error)));
     };
+    entry.isPausing = () => isPausing(writer.state);
     const { run } = writer.state;
-    if (run !== null) {
+    // One that waits for a person was left in good order.
+    if (run !== null && !isWaiting(run)) {
       writer.append({
         type: "runResumed",
         runId: run.id,
@@ -208,15 +242,13 @@ export function createWorker(options: WorkerOptions): Worker {
     async idle() {
       while (active.size > 0) await Promise.all([...active.values()].map((entry) => entry.done));
     },
-    async [Symbol.asyncDispose]() {
-      closing.abort();
-      listener?.[Symbol.dispose]();
-      clearTimeout(sweeper);
-      const letGo = setTimeout(() => abandonAll(active), options.graceMs ?? 5_000);
-      await Promise.all([...active.values()].map((entry) => entry.done));
-      clearTimeout(letGo);
-    },
+    drain,
+    [Symbol.asyncDispose]: () => drain(options.graceMs ?? 5_000),
   };
+}
+
+function isPausing({ run, openCalls }: SessionState): boolean {
+  return run !== null && !run.calling && run.failures.length > 0 && openCalls.length === 0;
 }
 
 function abandonAll(active: ReadonlyMap<string, Active>): void {

@@ -11,6 +11,11 @@ const options: readonly Option[] = [
     description:
       "where sessions are kept (default: .holdfast beside the harness.json, or here if there are several)",
   },
+  {
+    flags: "--drain-timeout <time>",
+    description:
+      "how long runs may take to come to the end of their step when it is to end (default: 30s, or HOLDFAST_DRAIN_TIMEOUT)",
+  },
   { flags: "--verbose", description: "tell of every request" },
 ];
 
@@ -40,6 +45,7 @@ export const start: RunnableCommand = {
         host: input.text("host"),
         port: input.text("port"),
         dataDir: input.text("dataDir"),
+        drainTimeout: input.text("drainTimeout"),
         verbose: input.flag("verbose"),
       },
       terminal,

@@ -26,6 +26,7 @@ export function execRoutes(deps: HttpDeps): readonly Route[] {
       method: "post",
       path: "/v1/sessions/{sessionId}/exec",
       operationId: "exec",
+      startsWork: true,
       summary: "Run a command in the session's sandbox, without the model",
       description:
         "With the same Idempotency-Key nothing is started again: the first command's output is read.",

@@ -33,6 +33,7 @@ export function invocationRoutes(deps: HttpDeps): readonly Route[] {
       method: "post",
       path: "/invocations",
       operationId: "invoke",
+      startsWork: true,
       summary: "Send a prompt and get the answer, as JSON or as a stream",
       description:
         "Hanging up does not stop the run: ask again with the same Idempotency-Key, or read the session's events.",
@@ -123,14 +124,11 @@ async function answer(
   if (last?.type === "entry" && last.entry.type === "runFailed") {
     return failedRun(last.entry, sessionId, headers);
   }
-  if (last?.type === "entry" && last.entry.type === "runFinished") {
-    const { runId, reason } = last.entry;
-    const { text, usage, costUsd } = summary.result();
-    return c.json(
-      { text, sessionId, runId, reason, usage, costUsd } satisfies InvocationAnswer,
-      200,
-      headers,
-    );
+  if (last?.type === "waiting" || (last?.type === "entry" && last.entry.type === "runFinished")) {
+    const { text, runId, reason, usage, costUsd } = summary.result();
+    const answered: InvocationAnswer = { text, sessionId, runId, reason, usage, costUsd };
+    const waiting = last.type === "waiting" ? { interrupt: last.interrupt } : {};
+    return c.json({ ...answered, ...waiting }, 200, headers);
   }
   const closing = wireError("unavailable", "the server is closing; the run goes on when it is back", {
     hint: "Ask again with the same Idempotency-Key, or read the session's events.",

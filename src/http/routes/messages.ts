@@ -22,6 +22,7 @@ export function messageRoutes(deps: HttpDeps): readonly Route[] {
       method: "post",
       path: "/v1/sessions/{sessionId}/messages",
       operationId: "sendMessage",
+      startsWork: true,
       summary: "Send a message; the agent answers it, whatever happens to this connection or process",
       description:
         "While a run is under way, `delivery` says what becomes of the message. With `Accept: text/event-stream` the run that answers is streamed; hanging up does not stop it.",

@@ -23,6 +23,7 @@ export function sessionRoutes({ sessions, agents }: HttpDeps): readonly Route[] 
       method: "post",
       path: "/v1/sessions",
       operationId: "createSession",
+      startsWork: true,
       summary: "Create a session",
       headers: [idempotencyKeyHeader],
       body: createSessionSchema,
