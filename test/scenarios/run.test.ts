@@ -35,7 +35,7 @@ describe("a run", () => {
     const streamed = events.flatMap((event) => (event.type === "textDelta" ? [event.text] : [])).join("");
     expect(streamed).toBe("Hello, world.");
     expect(story(await scenario.log(session))).toBe(
-      "sessionCreated userMessage runStarted modelCalled assistantMessage runFinished",
+      "sessionCreated userMessage runStarted contextOpened modelCalled assistantMessage runFinished",
     );
     expect(events.at(-1)).toMatchObject({ type: "entry", entry: { type: "runFinished", reason: "endTurn" } });
     scenario.model.assertDone();
@@ -46,7 +46,7 @@ describe("a run", () => {
     const session = await scenario.session();
     const events = await collect(await session.send("Hi"));
     const entries = events.flatMap((event) => (event.type === "entry" ? [event.entry.seq] : []));
-    expect(entries).toEqual([2, 3, 4, 5, 6]);
+    expect(entries).toEqual([2, 3, 4, 5, 6, 7]);
     const positions = (type: string) => events.flatMap((event, i) => (nameOf(event) === type ? [i] : []));
     expect(Math.max(...positions("textDelta"))).toBeLessThan(positions("assistantMessage")[0] ?? 0);
   });
@@ -133,7 +133,7 @@ describe("a run", () => {
     const events = await collect(await session.send("Hi"));
     expect(events.map(nameOf)).toContain("retracted");
     expect(story(await scenario.log(session))).toBe(
-      "sessionCreated userMessage runStarted modelCalled modelFailed modelCalled assistantMessage runFinished",
+      "sessionCreated userMessage runStarted contextOpened modelCalled modelFailed modelCalled assistantMessage runFinished",
     );
   });
 
