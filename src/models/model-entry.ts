@@ -1,20 +1,27 @@
 import { z } from "zod";
 
+const price = z.number().min(0);
+
 /** US dollars for a million tokens. A price that is not known is absent, never zero. */
 const tokenPrices = z.strictObject({
-  input: z.number().min(0),
-  output: z.number().min(0),
-  cacheRead: z.number().min(0).optional(),
-  cacheWrite: z.number().min(0).optional(),
-  /** For what is kept for an hour. */
-  cacheWrite1h: z.number().min(0).optional(),
+  input: price.describe("For what goes in and is not cached."),
+  output: price.describe("For what comes out, reasoning included."),
+  cacheRead: price.optional().describe("For what comes from the provider's cache."),
+  cacheWrite: price
+    .optional()
+    .describe("For what is written to it, for as long as the provider keeps it by itself."),
+  cacheWrite1h: price.optional().describe("For what is written to it for an hour."),
 });
 
 export const modelPricesSchema = tokenPrices.extend({
-  /** What the whole call costs instead, when its prompt is longer than `above` tokens. */
-  longPrompt: z.strictObject({ above: z.int().min(1), ...tokenPrices.shape }).optional(),
-  /** The share of all these prices that a call costs in a batch, for example 0.5. */
-  batch: z.number().min(0).max(1).optional(),
+  longPrompt: z
+    .strictObject({ above: z.int().min(1), ...tokenPrices.shape })
+    .optional()
+    .describe("What the whole call costs instead, when its prompt is longer than `above` tokens."),
+  batch: price
+    .max(1)
+    .optional()
+    .describe("The share of all these prices that a call costs in a batch, such as 0.5."),
 });
 
 /** What is known about a model. Also the shape of a model in the configuration, where all but `id` may be left out. */
