@@ -415,6 +415,7 @@ function withhold(state: Draft, inboxId: string, text: string): void {
     (message) => message.role === "user" && message.blocks === input?.blocks,
   );
   if (index >= 0) state.messages[index] = { role: "user", blocks: [{ type: "text", text }] };
+  state.inputs = state.inputs.filter((each) => each !== input);
 }
 
 /** Points at which "no" is the end of the run: there is nothing else to go on with. */
@@ -521,6 +522,7 @@ function replaceCall(state: Draft, callId: string, change: (call: OpenCall) => O
 function endRun(state: Draft, runId: string, end: RunEnd | "failed"): void {
   state.run = null;
   state.lastRun = { runId, end };
-  state.hooks.clear();
+  // What was decided about a message holds until a model has seen it.
+  for (const [key, { point }] of state.hooks) if (point !== "input") state.hooks.delete(key);
   takeDeferred(state);
 }

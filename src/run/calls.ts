@@ -1,9 +1,10 @@
 import type { Agent } from "../agents/agent.ts";
 import type { OpenCall } from "../log/state.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
-import { performCall } from "./perform-call.ts";
+import { performCall, type ToolPlan } from "./perform-call.ts";
 import { type CallPlan, isIndependent, planCall } from "./plan-call.ts";
 import { currentRun, type SessionWriter } from "./session-writer.ts";
+import { askAfterTool, askBeforeTool, needsAsking } from "./tool-hooks.ts";
 
 /**
  * The calls that this process is performing, and which one may be next. Shared by the steps of a loop, because a call can
@@ -46,6 +47,25 @@ export function createCalls(
     bell.reject(error);
   }
 
+  async function performWithHooks(plan: ToolPlan): Promise<void> {
+    const asked = plan.type === "run" ? await afterHooks(plan) : plan;
+    if (asked.type === "finish") {
+      if (!control.abandoned.aborted) finishUnstarted(asked, writer);
+      return;
+    }
+    const executed = await performCall(asked, writer, ports, control);
+    if (executed !== null) await askAfterTool(asked.call, executed, writer, agent, ports, control);
+  }
+
+  /** What hooks say is in the log, so that the call is planned anew when they have been asked. */
+  async function afterHooks(plan: Extract<CallPlan, { type: "run" }>): Promise<CallPlan> {
+    if (!needsAsking(plan.call, plan.tool.name, writer.state, agent)) return plan;
+    await askBeforeTool(plan, writer, agent, ports, control);
+    const { state } = writer;
+    const call = state.openCalls.find(({ callId }) => callId === plan.call.callId) ?? plan.call;
+    return planCall(call, { state, run: currentRun(writer), agent, now: ports.clock.now() });
+  }
+
   return {
     get underWay() {
       return underWay.size;
@@ -74,7 +94,7 @@ export function createCalls(
       const { callId } = plan.call;
       underWay.set(callId, isIndependent(plan.call, agent));
       try {
-        await performCall(plan, writer, ports, control);
+        await performWithHooks(plan);
         underWay.delete(callId);
         ring();
       } catch (error) {

@@ -1,6 +1,7 @@
 import { isAppError } from "../lib/errors.ts";
 import { sha256 } from "../lib/ids.ts";
 import { raceSignal } from "../lib/streams.ts";
+import type { ToolFinished } from "../log/entry.ts";
 import type { OpenCall } from "../log/state.ts";
 import { execute, reconcile } from "../tools/execute.ts";
 import type { Executed } from "../tools/present-result.ts";
@@ -8,27 +9,30 @@ import type { ToolContext } from "../tools/tool.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import { type CallPlan, NOT_STARTED } from "./plan-call.ts";
 import { currentRun, type SessionWriter } from "./session-writer.ts";
+import { noteOfChange } from "./tool-hooks.ts";
 
 /** A plan whose tool is to be asked for something. */
 export type ToolPlan = Extract<CallPlan, { type: "run" | "reconcile" }>;
 
 /**
  * Performs one call and appends its result. That it starts is appended at once, before anything is waited for. When the
- * session is abandoned meanwhile, nothing more is appended.
+ * session is abandoned meanwhile, nothing more is appended, and there is no result.
  */
 export async function performCall(
   plan: ToolPlan,
   writer: SessionWriter,
   ports: LoopPorts,
   control: LoopControl,
-): Promise<void> {
+): Promise<Pick<ToolFinished, "outcome" | "blocks"> | null> {
   const { callId, name } = plan.call;
   const { id: runId } = currentRun(writer);
   const elapsed = stopwatch(plan, ports);
   const attempt = beginAttempt(plan, runId, writer, ports, control);
   const executed = await (plan.type === "run" ? attempt.start(plan.attempt) : attempt.resume());
-  if (executed === ABANDONED) return;
-  writer.append({ type: "toolFinished", runId, callId, name, ...executed, durationMs: elapsed() });
+  if (executed === ABANDONED) return null;
+  const blocks = [...executed.blocks, ...noteOfChange(plan.call, writer.state)];
+  writer.append({ type: "toolFinished", runId, callId, name, ...executed, blocks, durationMs: elapsed() });
+  return executed;
 }
 
 /** A call that went on while no process watched it counts from its own start, which only the wall clock knows. */
