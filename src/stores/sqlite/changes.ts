@@ -1,7 +1,7 @@
 import { addAbortListener } from "node:events";
 import type { Entry } from "../../log/entry.ts";
 import type { Database } from "./database.ts";
-import { erasures } from "./erase.ts";
+import { erasures } from "./erasures.ts";
 
 /**
  * Tells who waits in this process that a session changed: at once for commits of this process, by polling for those of

@@ -1,5 +1,6 @@
 import { AppError } from "../../lib/errors.ts";
 import type { Database } from "./database.ts";
+import { countErasure } from "./erasures.ts";
 import type { Parts } from "./parts.ts";
 import type { SessionRow } from "./rows.ts";
 import { knownSession } from "./sessions.ts";
@@ -74,14 +75,4 @@ function leaveHistoryToForks(
     // It branched off in what the erased session shared itself.
     database.run("UPDATE session SET forked_key = ?2 WHERE key = ?1", heir.key, forked_key);
   }
-}
-
-/** How many erasures there were: how other processes notice one (see `changes.ts`). Kept where SQLite has room for a number. */
-function countErasure(database: Database): void {
-  database.exec(`PRAGMA user_version = ${(erasures(database) + 1) % 2 ** 31}`);
-}
-
-/** Grows with every erasure, of whatever process. */
-export function erasures(database: Database): number {
-  return database.get<{ user_version: number }>("PRAGMA user_version")?.user_version ?? 0;
 }
