@@ -16,6 +16,7 @@ import {
   sessionSchema,
 } from "../../src/http/schemas.ts";
 import { serve } from "../../src/http/server.ts";
+import { pngImage } from "../sample-images.ts";
 import { type ApiServer, ask, json, script, startApiServer } from "./api-server.ts";
 
 const sessionHeader = "x-amzn-bedrock-agentcore-runtime-session-id";
@@ -319,7 +320,7 @@ describe("messages, events and stop", () => {
     const id = await newSession();
     const prompt = [
       { type: "text", text: "hello" },
-      { type: "image", mediaType: "image/png", data: "iVBORw0KGgo=" },
+      { type: "image", mediaType: "image/png", data: pngImage(2, 2).toString("base64") },
     ];
     const init = json({ prompt }, { accept: "text/event-stream", "idempotency-key": "m1" });
     const first = await ask(api.url, `/v1/sessions/${id}/messages`, init);
@@ -328,6 +329,20 @@ describe("messages, events and stop", () => {
     const durable = (body: unknown) =>
       [...String(body).matchAll(/^id: \d+\ndata: (.*)$/gm)].map(([, data = ""]) => JSON.parse(data));
     expect(durable(second.body)).toEqual(durable(first.body));
+  });
+
+  test("an image that no provider would take is refused, and said to be which", async () => {
+    const id = await newSession();
+    const good = { type: "image", mediaType: "image/png", data: pngImage(2, 2).toString("base64") };
+    const bad = { type: "image", mediaType: "image/png", data: Buffer.from("BM......").toString("base64") };
+    const { status, body } = await ask(
+      api.url,
+      `/v1/sessions/${id}/messages`,
+      json({ prompt: [good, { type: "text", text: "compare" }, bad] }),
+    );
+    expect(status).toBe(400);
+    expect(body).toEqual(errorOf("invalid_input", /^image 2 of the message is a BMP image/));
+    expect(await api.runtime.sessions.get(id)).toMatchObject({ status: "idle", headSeq: 1 });
   });
 
   test("entries as pages, each as the schema says", async () => {
