@@ -19,6 +19,7 @@ import { stylerFor, type Terminal } from "./terminal.ts";
  * | 8 | the store is full or damaged |
  * | 9 | the run ended at a limit: turns, time, or the model's output tokens |
  * | 10 | the run was stopped by somebody else |
+ * | 11 | the run waits for a person: answer with `holdfast interrupts`, then it goes on |
  * | 130 | interrupted (Ctrl-C, SIGTERM) |
  * | 141 | nobody read the output any more (`holdfast run ... \| head`); a run that was not at its end can be taken up |
  */
@@ -34,6 +35,7 @@ export const exitCodes = {
   storage: 8,
   limited: 9,
   stopped: 10,
+  waiting: 11,
   interrupted: 130,
   unread: 141,
 } as const;

@@ -1,25 +1,31 @@
 import type { Entry } from "../log/entry.ts";
 import type { SessionRecord } from "../log/session-log.ts";
 import type { Sessions } from "../run/sessions.ts";
+import { isRunEnd } from "../run/watch.ts";
 
 /** The entries of the run that is under way, or was when its process died; none when there is none. */
 export async function entriesOfOpenRun(
   sessions: Pick<Sessions, "entries">,
   { id, status, headSeq }: SessionRecord,
 ): Promise<readonly Entry[]> {
-  if (status !== "running") return [];
+  if (status === "idle") return [];
   const entries: Entry[] = [];
+  let isOpen = false;
   for (let after = 0; after < headSeq; ) {
     const page = await sessions.entries(id, after);
     const last = page.at(-1);
     if (last === undefined) break;
     after = last.seq;
     for (const entry of page) {
-      if (entry.type === "runStarted") entries.length = 0;
+      if (entry.type === "runStarted") {
+        entries.length = 0;
+        isOpen = true;
+      }
+      if (isRunEnd(entry)) isOpen = false;
       entries.push(entry);
     }
   }
-  return entries;
+  return isOpen ? entries : [];
 }
 
 /** A title for a new session: the beginning of its first prompt. */

@@ -3,7 +3,8 @@ import type { Entry } from "../log/entry.ts";
 import type { RunEvent } from "../run/events.ts";
 import { createRunSummary, type RunResult } from "../run/run-result.ts";
 import type { SendMessage, Sessions } from "../run/sessions.ts";
-import { isRunEnd, untilAnswered } from "../run/watch.ts";
+import { isRunEnd, type People, untilAnswered, untilRunEnds } from "../run/watch.ts";
+import { askPerson, canAsk } from "./ask-person.ts";
 import { type ExitCode, exitCodes } from "./exit.ts";
 import type { Notices } from "./notices.ts";
 import { jsonText } from "./printable.ts";
@@ -14,7 +15,7 @@ import { viewOptions } from "./render/view-options.ts";
 import { stylerFor, type Terminal } from "./terminal.ts";
 
 export interface RunToWatch {
-  readonly sessions: Pick<Sessions, "watch" | "send" | "stop">;
+  readonly sessions: Pick<Sessions, "watch" | "send" | "stop" | "interrupts" | "answer">;
   readonly sessionId: string;
   /** What to send; null to watch the run that is under way. */
   readonly message: SendMessage | null;
@@ -67,8 +68,13 @@ async function follow(
   terminal.whenNobodyReads?.(async () => {
     notices.tell(`nobody reads the output any more; the session ${sessionId} is left as it is`);
   });
+  const people: People = {
+    openInterrupts: () => sessions.interrupts({ sessionId, status: "open" }),
+    ...(canAsk(terminal, json) ? { ask: (interrupt) => askPerson(interrupt, sessions, terminal) } : {}),
+  };
   let ended = false;
-  for await (const event of untilRunEnds(events, messageId)) {
+  const until = messageId === null ? untilRunEnds(events, people) : untilAnswered(events, messageId, people);
+  for await (const event of until) {
     summary.add(event);
     shown.add(event);
     ended = isEnd(event);
@@ -77,23 +83,8 @@ async function follow(
   return ended ? summary.result() : null;
 }
 
-/** Up to the end of the run that answers the message, or of the run that is under way. */
-async function* untilRunEnds(
-  events: AsyncIterable<RunEvent>,
-  messageId: string | null,
-): AsyncGenerator<RunEvent> {
-  if (messageId !== null) {
-    yield* untilAnswered(events, messageId);
-    return;
-  }
-  for await (const event of events) {
-    yield event;
-    if (isEnd(event)) return;
-  }
-}
-
 function isEnd(event: RunEvent): boolean {
-  return event.type === "entry" && isRunEnd(event.entry);
+  return event.type === "waiting" || (event.type === "entry" && isRunEnd(event.entry));
 }
 
 interface Shown extends Disposable {
@@ -168,6 +159,8 @@ function exitCodeOf({ reason }: RunResult, interrupted: boolean): ExitCode {
     case "budget":
     case "hook":
       return exitCodes.limited;
+    case "waiting":
+      return exitCodes.waiting;
     case "failed":
     case "refused":
       return exitCodes.failed;

@@ -3,8 +3,8 @@ import { newId } from "../lib/ids.ts";
 import type { Entry } from "../log/entry.ts";
 import type { SessionFilter, SessionRecord } from "../log/session-log.ts";
 import type { RunEvent } from "../run/events.ts";
-import type { InboxItem } from "../run/queue.ts";
 import type { InterruptRecord } from "../run/interrupts.ts";
+import type { InboxItem } from "../run/queue.ts";
 import type { Sessions } from "../run/sessions.ts";
 import type { Execution } from "../sandboxes/sandbox.ts";
 import { followEvents } from "./follow.ts";
@@ -132,7 +132,7 @@ export function createClient(options: TransportOptions): Client {
       return (await get<{ interrupts: readonly InterruptRecord[] }>(path)).interrupts;
     },
 
-    async answer(sessionId, interruptId, { answer, actor, idempotencyKey }) {
+    async answer(sessionId, interruptId, answer, { actor, idempotencyKey } = {}) {
       const path = `${sessionPath(sessionId)}/interrupts/${encodeURIComponent(interruptId)}`;
       const body = { ...answer, ...(actor === undefined ? {} : { actor }) };
       return (await (await post(path, body, idempotencyKey)).json()) as InterruptRecord;

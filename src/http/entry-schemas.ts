@@ -9,6 +9,8 @@ import {
   usageSchema,
   userBlockSchema,
 } from "./content-schemas.ts";
+import { interruptAnswerSchema, interruptRequestSchema } from "./interrupt-schemas.ts";
+import { interruptSchema } from "./ledger-schemas.ts";
 
 /** What the log and the stream hold, as schemas: for the OpenAPI document, and for readers that check what they get. */
 
@@ -80,23 +82,6 @@ const reservation = z.strictObject({
     }),
   ),
 });
-
-const interruptRequest = z.strictObject({
-  kind: z.literal("budget"),
-  message: z.string(),
-  budget: z.strictObject({
-    scope: z.enum(["run", "session", "agent", "tenant"]),
-    key: z.string(),
-    limitUsd: z.number(),
-    spentUsd: z.number(),
-    neededUsd: z.number(),
-  }),
-});
-
-const interruptAnswer = z.discriminatedUnion("action", [
-  z.strictObject({ action: z.literal("raise"), limitUsd: z.number() }),
-  z.strictObject({ action: z.literal("end") }),
-]);
 
 const entries = [
   z.strictObject({
@@ -252,9 +237,9 @@ const entries = [
   }),
   z.strictObject({
     ...header,
-    ...run,
+    runId: optionalText,
     type: z.literal("compacted"),
-    tier: z.enum(["summary", "emergency"]),
+    tier: z.enum(["summary", "emergency", "repair"]),
     messages: z.array(transcriptMessageSchema),
     carried: z.record(z.string(), z.unknown()).meta({
       description: "What the server needs to go on without reading further back. Not part of the interface.",
@@ -279,14 +264,14 @@ const entries = [
     ...run,
     type: z.literal("interrupted"),
     interruptId: z.string(),
-    request: interruptRequest,
+    request: interruptRequestSchema,
   }),
   z.strictObject({
     ...header,
     type: z.literal("interruptResolved"),
     interruptId: z.string(),
     inboxId: z.string(),
-    answer: interruptAnswer,
+    answer: interruptAnswerSchema,
     actor: optionalText,
   }),
   z.strictObject({
@@ -321,7 +306,7 @@ const command = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("answer"),
     interruptId: z.string(),
-    answer: interruptAnswer,
+    answer: interruptAnswerSchema,
     actor: optionalText,
   }),
   z.strictObject({ type: z.literal("stop"), reason: optionalText }),
@@ -366,13 +351,21 @@ const deltas = [
   z.strictObject({ type: z.literal("retracted"), ...run }),
 ] as const;
 
+const waitingEvent = z.strictObject({ type: z.literal("waiting"), interrupt: interruptSchema }).meta({
+  description:
+    "The last event where a message was to be followed to its answer, and a person has to decide first.",
+});
+
 const entryEvent = z.strictObject({ type: z.literal("entry"), entry: entrySchema });
 /** One `data:` line of an event stream. */
 export const wireEventSchema = z
   .discriminatedUnion("type", [
     entryEvent,
     ...deltas,
-    z.strictObject({ type: z.literal("end") }).meta({ description: "The run that was followed has ended." }),
+    waitingEvent,
+    z.strictObject({ type: z.literal("end") }).meta({
+      description: "The run that was followed has ended, or waits for a person (`waiting` stands before).",
+    }),
     z.strictObject({ type: z.literal("error"), ...wireErrorSchema.shape }),
   ])
   .meta({

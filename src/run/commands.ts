@@ -124,11 +124,9 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
     watchRun(sessionId, messageId, { after, signal }) {
       const events = sessions.watch(sessionId, { after: after ?? 0, signal });
       const openInterrupts = () => log.interrupts({ sessionId, status: "open" });
-      return untilAnswered(
-        after === undefined ? fromMessage(events, messageId) : events,
-        messageId,
+      return untilAnswered(after === undefined ? fromMessage(events, messageId) : events, messageId, {
         openInterrupts,
-      );
+      });
     },
 
     async stop(sessionId, reason) {
@@ -151,7 +149,7 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
 
     interrupts: (filter) => log.interrupts({ ...filter, ...ofTenant }),
 
-    async answer(sessionId, interruptId, { answer, actor = actorOf(tenant), idempotencyKey }) {
+    async answer(sessionId, interruptId, answer, { actor = actorOf(tenant), idempotencyKey } = {}) {
       await existing(sessionId);
       const interrupt = await interruptOf(log, sessionId, interruptId);
       checkAnswer(interrupt, answer);

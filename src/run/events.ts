@@ -1,4 +1,5 @@
 import type { Entry } from "../log/entry.ts";
+import type { InterruptRecord } from "./interrupts.ts";
 
 /**
  * What a watcher sees: durable entries, each exactly once and in order, and between them ephemeral deltas of what is under
@@ -37,6 +38,9 @@ export type RunEvent =
    * The answer that was being streamed broke off: forget its text and calls. It is asked for again; where a part of it was
    * recorded because calls had started (`answerPart`), that part follows as an `assistantMessage` instead.
    */
-  | { readonly type: "retracted"; readonly runId: string };
+  | { readonly type: "retracted"; readonly runId: string }
+  /** The last event for a reader who waits for an answer (`watchRun`): it does not come before a person has decided something. */
+  | { readonly type: "waiting"; readonly interrupt: InterruptRecord };
 
-export type Delta = Exclude<RunEvent, { readonly type: "entry" }>;
+/** What comes up while a run works. */
+export type Delta = Exclude<RunEvent, { readonly type: "entry" | "waiting" }>;

@@ -2,15 +2,19 @@ import { AppError } from "../lib/errors.ts";
 import { addUsage, noUsage, type Usage } from "../log/content.ts";
 import type { Entry, RunEnd, RunFailed } from "../log/entry.ts";
 import type { RunEvent } from "./events.ts";
+import type { InterruptRecord } from "./interrupts.ts";
 import { isRunEnd } from "./watch.ts";
 
 /** What a run came to, for callers that do not want its events. */
 export interface RunResult {
   readonly sessionId: string;
   readonly runId: string;
-  readonly reason: RunEnd | "failed";
+  /** `waiting`: it has not ended, and goes on when a person has answered `interrupt`. */
+  readonly reason: RunEnd | "failed" | "waiting";
   /** Set when `reason` is "failed". */
   readonly error: RunFailed["error"] | null;
+  /** Set when `reason` is "waiting". */
+  readonly interrupt: InterruptRecord | null;
   /** The text of the model's last answer. */
   readonly text: string;
   readonly usage: Usage;
@@ -26,7 +30,7 @@ export interface RunTiming {
   readonly toolsMs: number;
   /**
    * What is left of the total when the time during which the model or a tool was at work is taken off: the runtime's own
-   * overhead. Time during which no process worked on the run is not in it.
+   * overhead. Time during which no process worked on the run, or it waited for a person, is not in it.
    */
   readonly overheadMs: number;
   readonly modelCalls: number;
@@ -44,7 +48,8 @@ export async function collectRun(events: AsyncIterable<RunEvent>): Promise<RunRe
     summary.add(event);
     last = event;
   }
-  if (last?.type === "entry" && isRunEnd(last.entry)) return summary.result();
+  const isWhole = last?.type === "waiting" || (last?.type === "entry" && isRunEnd(last.entry));
+  if (isWhole) return summary.result();
   throw new AppError("cancelled", "the reading was ended before the run was");
 }
 
@@ -53,6 +58,7 @@ export function createRunSummary(): { add(event: RunEvent): void; result(): RunR
   let tally = createTally();
   return {
     add(event) {
+      if (event.type === "waiting") tally.wait(event.interrupt);
       if (event.type !== "entry") return;
       // The message may have come too late for the run that was under way.
       if (event.entry.type === "runStarted") tally = createTally();
@@ -62,10 +68,16 @@ export function createRunSummary(): { add(event: RunEvent): void; result(): RunR
   };
 }
 
-function createTally(): { add(entry: Entry): void; result(): RunResult } {
+interface Tally {
+  add(entry: Entry): void;
+  wait(interrupt: InterruptRecord): void;
+  result(): RunResult;
+}
+
+function createTally(): Tally {
   let sessionId = "";
   let runId = "";
-  let end: Pick<RunResult, "reason" | "error"> = { reason: "stopped", error: null };
+  let end: Pick<RunResult, "reason" | "error" | "interrupt"> = { ...NOTHING, reason: "stopped" };
   let text = "";
   let usage = noUsage;
   let costUsd: number | null = 0;
@@ -78,6 +90,7 @@ function createTally(): { add(entry: Entry): void; result(): RunResult } {
   let lastAt = 0;
   /** When a request was sent that has no answer yet, or had failed and is to be sent again. */
   let askedAt: number | null = null;
+  let waitingSince: number | null = null;
   const busy: Interval[] = [];
   const away: Interval[] = [];
 
@@ -89,6 +102,11 @@ function createTally(): { add(entry: Entry): void; result(): RunResult } {
     askedAt = null;
   }
 
+  function endWaiting(at: number): void {
+    if (waitingSince !== null) away.push([waitingSince, at]);
+    waitingSince = null;
+  }
+
   return {
     add(entry) {
       sessionId = entry.sessionId;
@@ -97,6 +115,7 @@ function createTally(): { add(entry: Entry): void; result(): RunResult } {
       switch (entry.type) {
         case "runResumed":
           away.push([lastAt, entry.at]);
+          if (entry.lostCall) costUsd = null;
           askedAt = null;
           break;
         case "modelCalled":
@@ -114,6 +133,17 @@ function createTally(): { add(entry: Entry): void; result(): RunResult } {
           busy.push([entry.at - entry.timing.totalMs, entry.at]);
           break;
         }
+        case "compacted":
+        case "compactionFailed":
+          usage = addUsage(usage, entry.usage);
+          costUsd = costUsd === null || entry.costUsd === null ? null : costUsd + entry.costUsd;
+          break;
+        case "interrupted":
+          waitingSince = entry.at;
+          break;
+        case "interruptResolved":
+          endWaiting(entry.at);
+          break;
         case "modelFailed":
           askedAt = entry.at;
           modelCalls += 1;
@@ -127,12 +157,14 @@ function createTally(): { add(entry: Entry): void; result(): RunResult } {
           break;
         case "runFinished":
           endRequest(entry.at);
-          end = { reason: entry.reason, error: null };
+          endWaiting(entry.at);
+          end = { ...NOTHING, reason: entry.reason };
+          if (entry.lostCall) costUsd = null;
           endedAt = entry.at;
           break;
         case "runFailed":
           endRequest(entry.at);
-          end = { reason: "failed", error: entry.error };
+          end = { ...NOTHING, reason: "failed", error: entry.error };
           endedAt = entry.at;
           break;
         case "sessionCreated":
@@ -144,6 +176,12 @@ function createTally(): { add(entry: Entry): void; result(): RunResult } {
       }
       lastAt = entry.at;
     },
+    wait(interrupt) {
+      sessionId = interrupt.sessionId;
+      runId = interrupt.runId;
+      end = { ...NOTHING, reason: "waiting", interrupt };
+      endedAt = lastAt;
+    },
     result() {
       const totalMs = endedAt - (startedAt ?? endedAt);
       const overheadMs = Math.max(0, totalMs - covered([...busy, ...away]));
@@ -152,6 +190,8 @@ function createTally(): { add(entry: Entry): void; result(): RunResult } {
     },
   };
 }
+
+const NOTHING = { error: null, interrupt: null };
 
 type Interval = readonly [from: number, to: number];
 

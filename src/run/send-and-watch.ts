@@ -30,7 +30,8 @@ export async function sendAndWatch(
   try {
     const { messageId, duplicate } = await sessions.send(id, message);
     if (!duplicate) {
-      const run = untilAnswered(fromMessage(live, messageId), messageId);
+      const openInterrupts = () => sessions.interrupts({ sessionId: id, status: "open" });
+      const run = untilAnswered(fromMessage(live, messageId), messageId, { openInterrupts });
       return {
         messageId,
         duplicate,

@@ -78,7 +78,12 @@ export interface Sessions {
    * @throws AppError `conflict` for a second answer, with who gave the first and when, or when the run has ended meanwhile;
    * `invalid_input` for a limit that is no higher than the one that is used up.
    */
-  answer(sessionId: string, interruptId: string, answer: PersonsAnswer): Promise<InterruptRecord>;
+  answer(
+    sessionId: string,
+    interruptId: string,
+    answer: InterruptAnswer,
+    options?: AnswerOptions,
+  ): Promise<InterruptRecord>;
 
   /** What calls to models have cost, added up. */
   costs(query: CostQuery): Promise<CostReport>;
@@ -109,8 +114,7 @@ export interface SendMessage {
   readonly idempotencyKey?: string;
 }
 
-export interface PersonsAnswer {
-  readonly answer: InterruptAnswer;
+export interface AnswerOptions {
   /** Who gives it, for the record. */
   readonly actor?: string;
   readonly idempotencyKey?: string;

@@ -189,7 +189,9 @@ describe("the run that answers a message", () => {
     const log = entries(...withLeft([created(), ...facts]));
     for (const [messageId, runId] of Object.entries(expected)) {
       const events = fromMessage(streamOf(log), messageId);
-      const seen = await Array.fromAsync(untilAnswered(events, messageId));
+      const seen = await Array.fromAsync(
+        untilAnswered(events, messageId, { openInterrupts: async () => [] }),
+      );
       const last = seen.at(-1);
       expect(last?.type === "entry" && isRunEnd(last.entry) && last.entry.runId, messageId).toBe(runId);
     }

@@ -2,6 +2,7 @@ import { type Channel, createChannel } from "../lib/streams.ts";
 import type { Entry } from "../log/entry.ts";
 import type { SessionLog } from "../log/session-log.ts";
 import type { Delta, RunEvent } from "./events.ts";
+import type { InterruptRecord } from "./interrupts.ts";
 
 /**
  * Carries deltas from the loops of this process to whoever watches here. `after` is the `seq` of the last entry that was
@@ -134,18 +135,62 @@ function isMessage(event: RunEvent, messageId: string): boolean {
  * As `watchSession`, up to and including the end of the run that answers the message. That is the first run which ends
  * after the message came and does not leave it to those that follow: a run takes what steers it, a stop ends what was asked
  * for before, and what waits for a run of its own is left by each run until then.
+ *
+ * Ends with `waiting` where the session waits for a person meanwhile, which may take days.
  */
 export async function* untilAnswered(
   events: AsyncIterable<RunEvent>,
   messageId: string,
+  people: People,
 ): AsyncGenerator<RunEvent> {
   let arrived = false;
   for await (const event of events) {
     yield event;
     if (event.type !== "entry") continue;
-    arrived ||= isMessage(event, messageId);
-    if (arrived && isRunEnd(event.entry) && !leaves(event.entry, messageId)) return;
+    const { entry } = event;
+    const arrives = isMessage(event, messageId);
+    arrived ||= arrives;
+    if (!arrived) continue;
+    if (isRunEnd(entry) && !leaves(entry, messageId)) return;
+    if (!arrives && entry.type !== "interrupted") continue;
+    // A reader of an old log passes by questions that have been answered since.
+    const interrupt = (await people.openInterrupts()).find(({ id, at }) =>
+      entry.type === "interrupted" ? id === entry.interruptId : at <= entry.at,
+    );
+    if (interrupt === undefined || (await people.ask?.(interrupt)) === true) continue;
+    yield { type: "waiting", interrupt };
+    return;
   }
+}
+
+/** Who can decide what a run waits for. */
+export interface People {
+  /** On which the session waits now. */
+  readonly openInterrupts: () => Promise<readonly InterruptRecord[]>;
+  /** Asks whoever reads; true when there is something to read on for. Absent: nobody is there to be asked. */
+  readonly ask?: (interrupt: InterruptRecord) => Promise<boolean>;
+}
+
+/** As `untilAnswered`, up to the end of the run that is under way, or waits. */
+export async function* untilRunEnds(
+  events: AsyncIterable<RunEvent>,
+  people: People,
+): AsyncGenerator<RunEvent> {
+  const nobodyAnswers = async (): Promise<InterruptRecord | undefined> => {
+    const [interrupt] = await people.openInterrupts();
+    return interrupt === undefined || (await people.ask?.(interrupt)) === true ? undefined : interrupt;
+  };
+  let interrupt = await nobodyAnswers();
+  if (interrupt === undefined) {
+    for await (const event of events) {
+      yield event;
+      if (event.type !== "entry") continue;
+      if (isRunEnd(event.entry)) return;
+      if (event.entry.type === "interrupted") interrupt = await nobodyAnswers();
+      if (interrupt !== undefined) break;
+    }
+  }
+  if (interrupt !== undefined) yield { type: "waiting", interrupt };
 }
 
 type RunEndEntry = Extract<Entry, { readonly type: "runFinished" | "runFailed" }>;

@@ -56,6 +56,8 @@ export function createRunView(options: ViewOptions): RunView {
         return "";
       case "notice":
         return line("yellow", `! ${oneLine(event.message)}`);
+      case "waiting":
+        return "";
       case "retracted":
         return answer.retracted();
     }
@@ -108,7 +110,7 @@ export function createRunView(options: ViewOptions): RunView {
           ? line("yellow", `⊘ hook ${oneLine(entry.hook)}: ${oneLine(entry.reason ?? entry.decision)}`)
           : "";
       case "interrupted":
-        activity = "waiting for a person";
+        activity = null;
         return line("yellow", `⏸ ${oneLine(entry.request.message)}`);
       case "interruptResolved":
         activity = null;

@@ -1,0 +1,103 @@
+import { z } from "zod";
+import { type CostReport, costGroupings } from "../run/costs.ts";
+import { type InterruptRecord, interruptStatuses } from "../run/interrupts.ts";
+import { usageSchema } from "./content-schemas.ts";
+import { interruptAnswerSchema, interruptRequestSchema } from "./interrupt-schemas.ts";
+
+/** What people are asked, and what calls to models cost. */
+
+const limit = z.coerce.number().int().min(1).max(1000).default(100);
+const agent = z.exactOptional(z.string().min(1).max(64));
+
+export const interruptSchema = z
+  .strictObject({
+    id: z.string(),
+    sessionId: z.string(),
+    agent: z.string(),
+    runId: z.string(),
+    at: z.int().meta({ description: "When it was asked, milliseconds since 1970." }),
+    request: interruptRequestSchema,
+    status: z
+      .enum(interruptStatuses)
+      .meta({ description: "`open`: the run waits. `closed`: its run ended without an answer." }),
+    answered: z
+      .strictObject({ answer: interruptAnswerSchema, actor: z.string().nullable(), at: z.int() })
+      .nullable(),
+  })
+  .meta({ id: "Interrupt", description: "A question to a person on which a run waits, or waited." });
+
+export const interruptListSchema = z
+  .strictObject({ interrupts: z.array(interruptSchema).meta({ description: "The latest first." }) })
+  .meta({ id: "InterruptList" });
+
+export const interruptQuerySchema = z.strictObject({
+  status: z.exactOptional(z.enum(interruptStatuses)),
+  agent,
+  sessionId: z.exactOptional(z.string().min(1).max(256)),
+  limit,
+});
+
+const actor = z.exactOptional(
+  z.string().min(1).max(256).meta({ description: "Who answers, for the record." }),
+);
+
+export const answerSchema = z
+  .discriminatedUnion("action", [
+    z.strictObject({
+      action: z.literal("raise"),
+      limitUsd: z.number().positive().meta({
+        description:
+          "The new limit in US dollars, instead of the old one. Of an agent or a tenant: until the end of the day (UTC), for all their sessions.",
+      }),
+      actor,
+    }),
+    z.strictObject({ action: z.literal("end"), actor }),
+  ])
+  .meta({ id: "InterruptAnswer" });
+
+/** A time as ISO 8601, or in milliseconds since 1970. */
+const since = z.string().transform((text, context) => {
+  if (/^\d{10,16}$/.test(text)) return Number(text);
+  const at = Date.parse(text);
+  if (!Number.isNaN(at)) return at;
+  context.addIssue({ code: "custom", message: "expected a time such as 2026-01-31 or 1769817600000" });
+  return z.NEVER;
+});
+
+export const costQuerySchema = z.strictObject({
+  by: z.enum(costGroupings).default("day"),
+  since: z.exactOptional(since).meta({
+    description:
+      "From this day (UTC) on: 2026-01-31, or milliseconds since 1970. Default: from the first call.",
+  }),
+  agent,
+  limit,
+});
+
+const sums = {
+  calls: z.int().meta({ description: "Calls to models. By session: its turns." }),
+  usage: usageSchema,
+  costUsd: z.number().meta({ description: "Of the calls whose price is known." }),
+  unpricedCalls: z
+    .int()
+    .meta({ description: "Calls of unknown cost; when above 0, `costUsd` is a lower bound." }),
+  lostCalls: z
+    .int()
+    .nullable()
+    .meta({ description: "Those of them that a crash or a stop cut off. Null by session." }),
+};
+
+export const costReportSchema = z
+  .strictObject({
+    by: z.enum(costGroupings),
+    since: z.string().nullable(),
+    rows: z.array(z.strictObject({ key: z.string().nullable(), ...sums })),
+    total: z.strictObject(sums).meta({ description: "Of all rows, also those that `limit` left out." }),
+    omitted: z.int(),
+  })
+  .meta({ id: "CostReport" });
+
+// These lines fail to compile when a schema and its type part.
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+null as unknown as DeepReadonly<z.infer<typeof interruptSchema>> satisfies DeepReadonly<InterruptRecord>;
+null as unknown as DeepReadonly<z.infer<typeof costReportSchema>> satisfies DeepReadonly<CostReport>;
