@@ -4,8 +4,7 @@ import type { ModelConfig } from "./config.ts";
 import { systemClock } from "./lib/clock.ts";
 import { AppError } from "./lib/errors.ts";
 import { withoutUndefined } from "./lib/json.ts";
-import { noUsage } from "./log/content.ts";
-import { type Catalogue, priceOf } from "./models/catalogue.ts";
+import { type Catalogue, createCatalogue } from "./models/catalogue.ts";
 import { createCircuitBreakers } from "./models/circuit-breaker.ts";
 import type { Model, ModelResolver } from "./models/model.ts";
 import type { ModelEntry } from "./models/model-entry.ts";
@@ -41,11 +40,13 @@ async function resolverFor(
     choice.type === "scripted"
       ? createScriptedModel(await loadScript(choice.script), { record: false })
       : undefined;
+  const { firstTokenMs, betweenTokensMs } = agent.model;
   const ownServer = choice.type === "provider" ? choice.baseUrl : null;
   const ownProvider = ownServer === null ? undefined : parseModelId(agent.model.id).provider;
   const resolve = createModelResolver({
     keys: config.apiKey,
     breakers,
+    limits: () => withoutUndefined({ firstTokenMs, betweenTokensMs }),
     baseUrl: (provider) => {
       if (ownServer !== null && provider === ownProvider) return ownServer;
       return provider === "ollama" ? config.ollamaUrl : undefined;
@@ -62,33 +63,20 @@ async function resolverFor(
 
 /** What is known of models, where what an agent says of its own model wins over the catalogue. */
 export function provideModelFacts(catalogue: Catalogue): Pick<LoopPorts, "facts" | "price" | "worstCase"> {
-  const entryFor = ({ model }: Agent, modelId: string): ModelEntry | undefined =>
-    modelId === model.id
-      ? withoutUndefined({
-          id: modelId,
-          ...catalogue.find(modelId),
-          ...(model.contextWindow === undefined ? {} : { contextWindow: model.contextWindow }),
-          ...(model.prices === undefined ? {} : { prices: model.prices }),
-        })
-      : catalogue.find(modelId);
-  const price: LoopPorts["price"] = (agent, modelId, usage) =>
-    modelId === agent.model.id && agent.model.prices !== undefined
-      ? priceOf(usage, entryFor(agent, modelId))
-      : catalogue.price(modelId, usage);
-  return {
-    price,
-    worstCase: (agent, modelId, input, output) => {
-      const fresh = price(agent, modelId, { ...noUsage, input, output });
-      const cached = price(agent, modelId, { ...noUsage, cacheWrite: input, output });
-      return fresh === null ? null : Math.max(fresh, cached ?? 0);
-    },
-    facts(agent, modelId) {
-      const entry = entryFor(agent, modelId);
-      return {
-        contextWindow: entry?.contextWindow ?? null,
-        maxOutput: entry?.maxOutput ?? null,
-        images: entry?.abilities?.images ?? true,
-      };
-    },
+  const catalogues = new WeakMap<Agent, Catalogue>();
+  const of = (agent: Agent) => {
+    const known = catalogues.get(agent) ?? createCatalogue([...catalogue.list(), ownEntry(agent)]);
+    catalogues.set(agent, known);
+    return known;
   };
+  return {
+    price: (agent, modelId, usage) => of(agent).price(modelId, usage),
+    worstCase: (agent, modelId, input, output) =>
+      of(agent).worstCase(modelId, input, output, agent.model.cacheLifetime),
+    facts: (agent, modelId) => of(agent).facts(modelId),
+  };
+}
+
+function ownEntry({ model: { id, contextWindow, prices } }: Agent): ModelEntry {
+  return withoutUndefined({ id, contextWindow, prices });
 }

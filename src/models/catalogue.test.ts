@@ -161,6 +161,9 @@ test.each([
   ["anthropic/claude-haiku-4-5-20251001", { contextWindow: 200_000, maxOutput: 64_000, images: true }],
   ["openai/gpt-7", { contextWindow: null, maxOutput: null, images: true }],
   ["ollama/qwen3", { contextWindow: null, maxOutput: null, images: false }],
+  ["ollama/qwen2.5vl:7b", { contextWindow: null, maxOutput: null, images: true }],
+  ["openrouter/qwen/qwen3-vl-30b", { contextWindow: null, maxOutput: null, images: true }],
+  ["openrouter/anthropic/claude-opus-5", { contextWindow: null, maxOutput: null, images: true }],
   ["scripted", { contextWindow: null, maxOutput: null, images: true }],
 ])("what is known of %s", (model, facts) => {
   expect(createCatalogue().facts(model)).toEqual(facts);
@@ -173,6 +176,11 @@ test("the configuration's own facts win, and a script can be given some", () => 
     { id: "scripted", contextWindow: 5000, prices: { input: 1, output: 2 } },
   ]);
   expect(catalogue.facts("openai/gpt-5")).toEqual({ contextWindow: 1000, maxOutput: 128_000, images: false });
+  expect(createCatalogue([{ id: "openai/gpt-5-2025-08-07" }]).facts("openai/gpt-5-2025-08-07")).toEqual({
+    contextWindow: 400_000,
+    maxOutput: 128_000,
+    images: true,
+  });
   expect(catalogue.facts("scripted")).toEqual({ contextWindow: 5000, maxOutput: null, images: true });
   expect(catalogue.worstCase("scripted", million, million)).toBe(3);
   expect(catalogue.price("scripted", { ...noUsage, output: million })).toBe(2);

@@ -29,8 +29,8 @@ export type Service = "standard" | "batch";
 /** @param own models of the configuration: new ones, or fields that replace those of a built-in model. */
 export function createCatalogue(own: readonly ModelEntry[] = []): Catalogue {
   const entries = new Map(builtInModels.map((entry) => [entry.id, entry]));
-  for (const entry of own) entries.set(entry.id, { ...entries.get(entry.id), ...entry });
   const find = (modelId: string) => entries.get(modelId) ?? entries.get(modelId.replace(SNAPSHOT, ""));
+  for (const entry of own) entries.set(entry.id, { ...find(entry.id), ...entry });
   const costsNothing = (modelId: string) => SCRIPTED.test(modelId) && find(modelId)?.prices === undefined;
   return {
     find,
@@ -83,12 +83,16 @@ function factsOf(modelId: string, entry: ModelEntry | undefined): ModelFacts {
   return {
     contextWindow: entry?.contextWindow ?? null,
     maxOutput: entry?.maxOutput ?? null,
-    images: entry?.abilities?.images ?? SEEING_PROVIDERS.test(modelId),
+    images: entry?.abilities?.images ?? SEEING.test(modelId),
   };
 }
 
-/** All their models see. Of others nothing is known; an image that a model does not take would fail the whole request. */
-const SEEING_PROVIDERS = /^(?:anthropic|openai|google|google-vertex|scripted)(?:\/|$)/;
+/**
+ * Models of which the catalogue knows nothing, but whose provider or name says that they see. Any other is taken not to: an image
+ * that a model does not take fails the request, and every one after it.
+ */
+const SEEING =
+  /^(?:anthropic|openai|google|google-vertex|scripted)(?:\/|$)|claude|gpt-[4-9]|gemini|gemma-?[3-9]|llama-?4|llava|pixtral|moondream|minicpm-[vo]|kimi-k[2-9]\.[5-9]|vision|[-\d.]vl\b/i;
 
 /** Played from a file: costs nothing. */
 const SCRIPTED = /^scripted(?:\/|$)/;
