@@ -33,8 +33,11 @@ export interface HostDirectory {
   readonly directory: string;
   /** Absolute paths that name `directory` inside the sandbox. */
   readonly roots: readonly string[];
-  /** Where new content waits until it is whole, outside of what commands see. Should be on the same file system. */
-  readonly drafts: string;
+  /**
+   * Where new content waits until it is whole, outside of what commands see. Default, and where this is on another file
+   * system: beside the file.
+   */
+  readonly drafts?: string;
 }
 
 export function hostFiles(workspace: HostDirectory): HostFiles {
@@ -258,20 +261,30 @@ async function replace(
   parent: OpenDirectory,
   name: string,
   content: Uint8Array,
-  { path, drafts }: { readonly path: string; readonly drafts: string },
+  { path, drafts }: { readonly path: string; readonly drafts: string | undefined },
 ): Promise<void> {
   const old = await lstat(at(parent, name)).catch(ignoreMissing);
   if (old?.isDirectory()) throw isDirectory(path);
   if (old && !old.isFile() && !old.isSymbolicLink()) throw notRegular(path);
   const mode = old?.isFile() ? old.mode & 0o777 : undefined;
-  const draft = newId("tmp");
-  await moveInto(`${drafts}/${draft}`, at(parent, name), content, mode).catch(async (error) => {
-    const code = systemErrorCode(error);
-    if (code !== "EXDEV" && code !== "ENOENT") throw error;
-    // Where the drafts are on another file system there is no way around a moment in which the draft can be seen.
-    await moveInto(at(parent, `.${draft}`), at(parent, name), content, mode);
-  });
+  const draft = `.${newId("tmp")}`;
+  const target = at(parent, name);
+  if (drafts === undefined || !(await movesFrom(`${drafts}/${draft}`, target, content, mode))) {
+    await moveInto(at(parent, draft), target, content, mode);
+  }
   await parent.handle.sync();
+}
+
+/** False when the draft cannot be moved from there: the place is on another file system, or was removed. */
+async function movesFrom(...draft: Parameters<typeof moveInto>): Promise<boolean> {
+  try {
+    await moveInto(...draft);
+    return true;
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code === "EXDEV" || code === "ENOENT") return false;
+    throw error;
+  }
 }
 
 async function moveInto(
