@@ -1,6 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { AgentDefinition } from "../../src/agents/define.ts";
+import { type Environment, readConfig } from "../../src/config.ts";
 import { createApp } from "../../src/http/app.ts";
 import { type Client, createClient } from "../../src/http/client.ts";
 import type { HttpOptions } from "../../src/http/deps.ts";
@@ -25,10 +27,13 @@ export type ApiServerOptions = Partial<
 > & {
   /** Default: one, "tester". */
   readonly agents?: readonly string[];
+  /** What all of them have besides. */
+  readonly agent?: Pick<AgentDefinition, "limits" | "delivery">;
+  readonly env?: Environment;
 };
 
 export async function startApiServer(script: Script, options: ApiServerOptions = {}): Promise<ApiServer> {
-  const { agents = ["tester"], ...http } = options;
+  const { agents = ["tester"], agent = {}, env = {}, ...http } = options;
   const dataDir = await mkdtemp(join(tmpdir(), "holdfast-http-"));
   await using opened = new AsyncDisposableStack();
   opened.defer(() => rm(dataDir, { recursive: true, force: true }));
@@ -41,7 +46,9 @@ export async function startApiServer(script: Script, options: ApiServerOptions =
         systemPrompt: "Do what the test says.",
         model: { id: "test/scripted" },
         sandbox: { isolation: "none" },
+        ...agent,
       })),
+      config: readConfig({}, env),
       dataDir,
       models: () => model,
       sandboxes: [noneDriver()],
@@ -52,6 +59,7 @@ export async function startApiServer(script: Script, options: ApiServerOptions =
   const defects: string[] = [];
   const app = createApp({
     sessions: runtime.sessions,
+    sessionsOf: runtime.sessionsOf,
     agents: runtime.agents,
     onDefect: (error) => defects.push(String(error)),
     ...http,

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { Entry, Script } from "../../src/index.ts";
+import type { Entry } from "../../src/index.ts";
+import type { Script } from "../../src/testing/testing.ts";
 import { ask, json } from "./api-server.ts";
 import { holdfast, type Running, startHoldfast } from "./holdfast-process.ts";
 
