@@ -53,7 +53,10 @@ export const readTool = defineTool({
     const kind = sniff(start.bytes);
     if (kind === "binary")
       return { content: `${name} is a binary file of ${formatBytes(start.size)}, not text.` };
-    if (kind === "image") return readImage(sandbox, path, context.signal);
+    if (kind === "image") {
+      if (start.size > MAX_IMAGE_BYTES) return tooLargeImage(name, start.size);
+      return readImage(sandbox, path, context.signal);
+    }
     return readLines(sandbox, path, { name, offset, limit });
   },
 });
@@ -71,11 +74,6 @@ async function readImage(sandbox: Sandbox, path: string, signal: AbortSignal): P
   const name = shown(sandbox, path);
   const file = await sandbox.readFile(path, { offset: 0, length: MAX_IMAGE_BYTES });
   if (file === undefined) return missing(sandbox, path);
-  if (file.size > MAX_IMAGE_BYTES) {
-    return failure(
-      `${name} is an image of ${formatBytes(file.size)}; at most ${formatBytes(MAX_IMAGE_BYTES)} can be shown. Make it smaller first.`,
-    );
-  }
   const data = Buffer.from(file.bytes).toString("base64");
   const image = await prepareImage({ type: "image", mediaType: "image/*", data }, signal);
   if (!image.ok) return failure(`The image ${name} cannot be shown: it ${image.problem}.`);
@@ -92,6 +90,12 @@ async function readImage(sandbox: Sandbox, path: string, signal: AbortSignal): P
     ],
     details: { path: name, size: file.size, mediaType, ...size },
   };
+}
+
+function tooLargeImage(name: string, size: number): ToolResult {
+  return failure(
+    `${name} is an image of ${formatBytes(size)}; at most ${formatBytes(MAX_IMAGE_BYTES)} can be shown. Make it smaller first.`,
+  );
 }
 
 // ---- lines ----
