@@ -150,7 +150,7 @@ describe("a provider that is silent behind a call", () => {
     const body = await readFixture("anthropic/thinking-and-tools.sse");
     const hangAfter = Buffer.byteLength(body.slice(0, body.indexOf(NEXT_BLOCK)));
     await using server = await serveProvider({ body, hangAfter });
-    const model = modelAt(server, anthropic, { limits: () => ({ betweenTokensMs: 60 }) });
+    const model = modelAt(server, anthropic, { limits: () => ({ betweenTokensMs: 400 }) });
     const events = await collect(model.stream(request(), never));
     expect(completedCalls(events)).toHaveLength(1);
     expect(events.at(-1)).toMatchObject({ type: "failed", failure: { kind: "timeout" } });
