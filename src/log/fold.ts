@@ -121,8 +121,8 @@ export function advance(state: Draft, entry: Entry): void {
       updateRun(state, (run) => ({ ...run, calling: false, compactions: [...run.compactions, entry.tier] }));
       return;
     case "interrupted": {
-      const { interruptId, request } = entry;
-      updateRun(state, (run) => ({ ...run, interrupt: { interruptId, request } }));
+      const { interruptId, request, at } = entry;
+      updateRun(state, (run) => ({ ...run, interrupt: { interruptId, request, at } }));
       return;
     }
     case "interruptResolved":
@@ -500,11 +500,12 @@ function noteCompaction(state: Draft, tier: CompactionTier): void {
   }));
 }
 
-function applyAnswerOfPerson(state: Draft, { interruptId, answer }: InterruptResolved): void {
+function applyAnswerOfPerson(state: Draft, { interruptId, answer, at }: Entry & InterruptResolved): void {
   const { run } = state;
   if (run === null || run.interrupt?.interruptId !== interruptId) return;
   const { scope } = run.interrupt.request.budget;
-  const resolved = { ...run, interrupt: null, resumes: 0 };
+  const startedAt = run.startedAt + (at - run.interrupt.at);
+  const resolved = { ...run, startedAt, interrupt: null, resumes: 0 };
   if (answer.action === "end") {
     state.run = { ...resolved, ending: "budget" };
     return;

@@ -113,6 +113,7 @@ export interface Measured {
 export interface RunState {
   readonly id: string;
   readonly model: string;
+  /** Milliseconds since 1970, later by the time that it has waited for people: that does not count against its limit. */
   readonly startedAt: number;
   /** Model calls that were answered or are being tried. */
   readonly turns: number;
@@ -131,7 +132,7 @@ export interface RunState {
   readonly part: AnswerPart | null;
   /** The compactions that were made or tried since the last answer. */
   readonly compactions: readonly CompactionTier[];
-  readonly interrupt: Pick<Interrupted, "interruptId" | "request"> | null;
+  readonly interrupt: (Pick<Interrupted, "interruptId" | "request"> & { readonly at: number }) | null;
   /** The run's budget, where a person has raised it. */
   readonly raisedUsd: number | null;
   /** A person ended it at its budget, or a hook. */
