@@ -101,8 +101,15 @@ describe.each(drivers.map((driver) => ({ kind: driver.kind, driver })))(
 
     const put = (path: string, content: string | Uint8Array) =>
       sandbox.writeFile(path, typeof content === "string" ? Buffer.from(content) : content);
-    const isThere = (path: string) =>
-      vi.waitUntil(async () => (await sandbox.stat(path)) !== undefined, { timeout: 10_000 });
+    const started = (operationId: string) =>
+      vi.waitUntil(
+        async () => {
+          await using execution = await sandbox.attach(operationId);
+          execution?.result.catch(() => {});
+          return execution !== undefined;
+        },
+        { timeout: 10_000 },
+      );
     const get = async (path: string) => Buffer.from((await sandbox.readFile(path))?.bytes ?? []).toString();
 
     describe("shell", () => {
@@ -149,8 +156,9 @@ describe.each(drivers.map((driver) => ({ kind: driver.kind, driver })))(
 
       test.concurrent("is ended by a stop", async () => {
         const stop = new AbortController();
-        const running = run("shell", { command: "echo > begun-1; sleep 30" }, { signal: stop.signal });
-        await isThere("begun-1");
+        const operationId = `op_stopped_${driver.kind}`;
+        const running = run("shell", { command: "sleep 30" }, { signal: stop.signal, operationId });
+        await started(operationId);
         stop.abort();
         const result = await running;
         expect(result.isError).toBe(true);
@@ -160,9 +168,9 @@ describe.each(drivers.map((driver) => ({ kind: driver.kind, driver })))(
       test.concurrent("is left alone when the node has lost the session", async () => {
         const lost = new AbortController();
         const operationId = `op_fenced_${driver.kind}`;
-        const command = "echo > begun-2; sleep 0.6; echo done > done.txt";
+        const command = "sleep 0.6; echo done > done.txt";
         const running = run("shell", { command }, { signal: lost.signal, operationId });
-        await isThere("begun-2");
+        await started(operationId);
         lost.abort(new AppError("fenced", "another node owns the session"));
         await expect(running).rejects.toThrow("another node");
         const answer = await reconcile("shell", { command: "" }, { operationId });
