@@ -160,8 +160,29 @@ describe("a server that sends control characters", () => {
     return [200, path.startsWith("/v1/sessions?") ? { sessions: [session] } : session];
   }
 
+  const commandEvents = [
+    { type: "started", operationId: "op_1" },
+    { type: "output", stream: "stdout", text: evil("first\u001b]0;") },
+    { type: "output", stream: "stdout", text: "half a title\u0007 and text\n" },
+    { type: "output", stream: "stderr", text: evil("warning") },
+    {
+      type: "exit",
+      exitCode: 0,
+      signal: null,
+      durationMs: 1,
+      timedOut: false,
+      killed: false,
+      droppedBytes: 0,
+    },
+  ];
+
   beforeAll(async () => {
     server = createServer((request, response) => {
+      if (request.url?.endsWith("/exec")) {
+        response.writeHead(200, { "content-type": "text/event-stream" });
+        response.end(commandEvents.map((event) => `data: ${JSON.stringify(event)}\n\n`).join(""));
+        return;
+      }
       const [status, body] = answer(request.url ?? "");
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
     });
@@ -173,8 +194,17 @@ describe("a server that sends control characters", () => {
 
   async function run(words: readonly string[], isTTY: boolean) {
     let printed = "";
-    const stream = { write: (piece: string | Uint8Array) => (printed += piece), isTTY, columns: 100 };
-    await runCli([...words, "--url", url], {
+    const stream = {
+      write(piece: string | Uint8Array, written?: () => void) {
+        printed += Buffer.from(piece).toString();
+        written?.();
+      },
+      isTTY,
+      columns: 100,
+    };
+    // What follows the command of `exec` belongs to that command.
+    const place = ["--url", url];
+    await runCli(words[0] === "exec" ? ["exec", ...place, ...words.slice(1)] : [...words, ...place], {
       cwd: "/",
       env: { TERM: "xterm" },
       stdin: Readable.from([]),
