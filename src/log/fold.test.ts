@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import {
+  answerPart,
   call,
   created,
   entries,
@@ -14,8 +15,9 @@ import {
   userSays,
 } from "../testing/log-builder.ts";
 import type { Message } from "./content.ts";
-import type { Entry, NewEntry } from "./entry.ts";
+import type { Delivery, Entry, NewEntry } from "./entry.ts";
 import { fold } from "./fold.ts";
+import { isSteered } from "./state.ts";
 
 /** "user: hi | assistant: call a, call b | tool: a=1 b=2", so that a transcript can be read in a test. */
 function transcript(...facts: readonly NewEntry[]): string {
@@ -172,6 +174,141 @@ describe("the run", () => {
       attempt: 1,
       at: 5_000,
     });
+  });
+});
+
+describe("an answer whose calls start before it is complete", () => {
+  const written = [call("a", "x"), call("b", "y"), text("and so on")];
+  const begun = [
+    created(),
+    userSays("hi"),
+    runStarts(),
+    modelIsCalled(),
+    answerPart(written.slice(0, 1)),
+    toolStarts("a", "x", "once"),
+  ];
+
+  it("is not in the transcript before it is complete, nor are its results", () => {
+    const facts = [...begun, toolEnds("a", "x", "1")];
+    expect(transcript(...facts)).toBe("user: hi");
+    expect(fold(entries(...facts)).openCalls).toMatchObject([{ callId: "a", result: { isError: false } }]);
+  });
+
+  it("stands before the results of calls that had ended before it did", () => {
+    const facts = [...begun, toolEnds("a", "x", "1"), modelSays(written), toolEnds("b", "y", "2")];
+    expect(transcript(...facts)).toBe("user: hi | assistant: call a, call b, and so on | tool: a=1 b=2");
+  });
+
+  it("goes on at once when all its calls had ended before it did", () => {
+    const state = fold(entries(...begun, toolEnds("a", "x", "1"), modelSays(written.slice(0, 1))));
+    expect(state.openCalls).toEqual([]);
+    expect(state.run).toMatchObject({ part: null, answered: null, attempts: 0 });
+  });
+
+  it("knows which of its calls have started, through later parts and to the end", () => {
+    const later = [...begun, answerPart(written.slice(0, 2))];
+    const started = { operationId: "op-a", effect: "once", attempt: 1 };
+    for (const facts of [later, [...later, modelSays(written)]]) {
+      expect(fold(entries(...facts)).openCalls).toMatchObject([
+        { callId: "a", started },
+        { callId: "b", started: null },
+      ]);
+    }
+  });
+
+  it("keeps its place when it breaks off: what was complete is the answer", () => {
+    const settled = { ...modelSays(written.slice(0, 1)), brokeOff: true } as NewEntry;
+    const failed: NewEntry = {
+      type: "modelFailed",
+      runId: "r1",
+      model: "scripted",
+      attempt: 1,
+      failure: { kind: "network", message: "gone" },
+      durationMs: 1,
+    };
+    const facts = [...begun, failed, settled, toolEnds("a", "x", "1")];
+    expect(transcript(...facts)).toBe("user: hi | assistant: call a | tool: a=1");
+    expect(fold(entries(...facts))).toMatchObject({ openCalls: [], run: { failures: [], part: null } });
+  });
+
+  it("shows a message that came meanwhile behind the results", () => {
+    const facts = [...begun, userSays("wait"), toolEnds("a", "x", "1"), modelSays(written.slice(0, 1))];
+    expect(transcript(...facts)).toBe("user: hi | assistant: call a | tool: a=1 | user: wait");
+  });
+
+  it("is left to a fork as far as it was complete, with a result for every call", () => {
+    const fork: NewEntry = {
+      type: "sessionCreated",
+      agent: "tester",
+      forkedFrom: { sessionId: "p", entryId: "e6" },
+    };
+    expect(transcript(...begun, fork)).toMatch(/^user: hi \| assistant: call a \| tool: a=No result/);
+  });
+});
+
+describe("a model that is given up", () => {
+  it("is not used again in this run, and its failures are its own", () => {
+    const failed: NewEntry = {
+      type: "modelFailed",
+      runId: "r1",
+      model: "scripted",
+      attempt: 1,
+      failure: { kind: "quota", message: "used up" },
+      durationMs: 1,
+    };
+    const switched: NewEntry = {
+      type: "modelSwitched",
+      runId: "r1",
+      from: "scripted",
+      to: "second",
+      why: "quota",
+    };
+    const { run } = fold(entries(created(), userSays("hi"), runStarts(), modelIsCalled(), failed, switched));
+    expect(run).toMatchObject({ model: "second", givenUp: ["scripted"], failures: [], attempts: 1 });
+  });
+});
+
+describe("messages by their delivery", () => {
+  const said = (delivery: Delivery, what: string = delivery) => ({ ...userSays(what), delivery }) as NewEntry;
+
+  it("steer: joins the transcript behind the results, and the run answers it", () => {
+    const facts = [...twoCalls, said("steer"), toolEnds("a", "x", "1"), toolEnds("b", "y", "2")];
+    expect(transcript(...facts)).toMatch(/tool: a=1 b=2 \| user: steer$/);
+    expect(isSteered(fold(entries(...facts.slice(0, -1))))).toBe(true);
+    expect(isSteered(fold(entries(...facts)))).toBe(false);
+  });
+
+  it("followUp: waits for the end of the run, and is answered by the next one", () => {
+    const during = [...twoCalls, said("followUp"), toolEnds("a", "x", "1"), toolEnds("b", "y", "2")];
+    expect(transcript(...during)).toMatch(/tool: a=1 b=2$/);
+    expect(isSteered(fold(entries(...during)))).toBe(false);
+    const after = [...during, modelIsCalled(), modelSays([text("ok")]), runEnds()];
+    expect(transcript(...after)).toMatch(/assistant: ok \| user: followUp$/);
+    expect(fold(entries(...after)).unanswered).not.toBeNull();
+  });
+
+  it("followUp: each has a run of its own, in their order", () => {
+    const after = [...twoCalls, said("followUp", "one"), said("followUp", "two")];
+    const ended = [
+      ...after,
+      toolEnds("a", "x"),
+      toolEnds("b", "y"),
+      modelIsCalled(),
+      modelSays([]),
+      runEnds(),
+    ];
+    expect(transcript(...ended)).toMatch(/user: one$/);
+    const next = [...ended, runStarts("r2"), modelIsCalled(), modelSays([text("1")]), runEnds()];
+    const secondEnds = next.slice(0, -1).concat({ type: "runFinished", runId: "r2", reason: "endTurn" });
+    expect(transcript(...secondEnds)).toMatch(/user: one \| assistant: 1 \| user: two$/);
+  });
+
+  it("interrupt: is answered by the run after the one that was stopped for it", () => {
+    const facts = [...twoCalls, stopIsAsked(), said("interrupt"), toolEnds("a", "x"), toolEnds("b", "y")];
+    expect(fold(entries(...facts)).run?.stopRequested).toBe(true);
+    const state = fold(entries(...facts, runEnds("stopped")));
+    expect(state.unanswered).toMatchObject({ stopRequested: false });
+    expect(state.messages.at(-1)).toMatchObject({ role: "user", blocks: [{ text: "interrupt" }] });
   });
 });
 

@@ -1,8 +1,10 @@
 import type { Agent } from "../agents/agent.ts";
 import { assemble } from "../context/assemble.ts";
+import { nextPrefix } from "../context/prefix.ts";
 import { random } from "../lib/ids.ts";
 import { raceSignal } from "../lib/streams.ts";
 import type { AnswerPart } from "../log/entry.ts";
+import type { ModelRequest } from "../models/model.ts";
 import type { RetryDelay } from "./after-failure.ts";
 import { createCallIds } from "./call-ids.ts";
 import type { Calls } from "./calls.ts";
@@ -10,6 +12,7 @@ import { createEarlyStart } from "./early-start.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import type { Step } from "./next-step.ts";
 import { failedBecause, type Reading, readAnswer } from "./read-answer.ts";
+import { type RecordedCall, recordCall } from "./record-call.ts";
 import { currentRun, type SessionWriter } from "./session-writer.ts";
 
 /**
@@ -29,11 +32,17 @@ export async function callModel(
   const cancel = control.cancelSignal();
   if (step.delay !== null && !(await waitBeforeRetry(step.delay, ports, cancel))) return;
 
-  // The request goes out while this is being written: a model call is not an effect that must not happen twice, and its
-  // answer is appended behind it.
-  writer.append({ type: "modelCalled", runId, model, attempt: step.attempt });
+  // Where no shared budget is in force the request goes out while this is being written: a model call is not an effect that
+  // must not happen twice, and its answer is appended behind it.
+  const facts = ports.facts(agent, model);
+  const describe = () => ({
+    attempt: step.attempt,
+    prefix: nextPrefix(writer.state, agent, model, facts),
+  });
+  const recorded = await recordCall(describe, writer, agent, ports, control);
+  if (recorded === null || control.cancelSignal().aborted) return;
   const started = clock.monotonic();
-  const request = assemble(writer.lease.sessionId, writer.state, agent, ports.facts(agent, model));
+  const request = shortened(assemble(writer.lease.sessionId, writer.state, agent, facts), recorded);
   using early = createEarlyStart(calls, writer, agent, control);
   const reading = readAnswer(() => ports.models(agent, model), request, {
     runId,
@@ -75,6 +84,11 @@ function checkEnd(end: Reading["end"], part: AnswerPart | null): Reading["end"] 
   const ids = new Set(end.answer.blocks.map((block) => (block.type === "toolCall" ? block.callId : null)));
   const isWhole = part.blocks.every((block) => block.type !== "toolCall" || ids.has(block.callId));
   return isWhole ? end : failedBecause("unknown", "the answer ended as another one than it had begun");
+}
+
+/** Held to what the budget has left. */
+function shortened(request: ModelRequest, { maxOutputTokens }: RecordedCall): ModelRequest {
+  return maxOutputTokens === null ? request : { ...request, maxOutputTokens };
 }
 
 /** False when it was cancelled meanwhile. */

@@ -7,7 +7,7 @@ import { callModel } from "./call-model.ts";
 import { createCalls } from "./calls.ts";
 import { compact } from "./compact.ts";
 import { aboutMoment, askHooks } from "./hooks.ts";
-import type { Knowledge } from "./knowledge.ts";
+import { knowledgeOf } from "./knowledge.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import { nextStep } from "./next-step.ts";
 import { openContext, tellDay } from "./open-context.ts";
@@ -30,13 +30,7 @@ export async function runLoop(
 ): Promise<void> {
   using control = withTimeLimit(fromOutside, writer, agent, ports.clock);
   const calls = createCalls(writer, agent, ports, control);
-  const known: Knowledge = {
-    get now() {
-      return ports.clock.now();
-    },
-    facts: (modelId) => ports.facts(agent, modelId),
-    worstCase: (modelId, input, output) => ports.worstCase(agent, modelId, input, output),
-  };
+  const known = knowledgeOf(agent, ports, writer.lease);
   while (!control.draining() && !control.abandoned.aborted) {
     const step = nextStep(writer.state, agent, known);
     switch (step.type) {

@@ -2,10 +2,12 @@ import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import type { Agent } from "../agents/agent.ts";
 import { newContext } from "../context/epoch.ts";
-import type { Effect, ModelFailureKind, NewEntry } from "../log/entry.ts";
+import type { Delivery, InterruptAnswer, ModelFailureKind, NewEntry } from "../log/entry.ts";
 import { fold } from "../log/fold.ts";
 import type { SessionState } from "../log/state.ts";
+import { agentWith } from "../testing/agent-builder.ts";
 import {
+  answerPart,
   call,
   created,
   entries,
@@ -20,7 +22,6 @@ import {
   userSays,
 } from "../testing/log-builder.ts";
 import { defineTool } from "../tools/define.ts";
-import type { Tool } from "../tools/tool.ts";
 import { nextStep } from "./next-step.ts";
 
 const pay = defineTool({
@@ -31,32 +32,7 @@ const pay = defineTool({
   reconcile: async () => ({ type: "notStarted" }),
 });
 
-const unlimited = {
-  costUsd: null,
-  sessionCostUsd: null,
-  dailyCostUsd: null,
-  runs: null,
-  sessionsPerMinute: null,
-};
-
-function agentWith(tools: readonly Tool[] = [pay], limits: Partial<Agent["limits"]> = {}): Agent {
-  return {
-    name: "tester",
-    description: "",
-    systemPrompt: "",
-    model: { id: "scripted", fallback: [], cacheLifetime: "5m" },
-    hooks: [],
-    context: { compactAt: null, maxTools: 64, maxToolTokens: 20_000 },
-    delivery: "steer",
-    tools: new Map(tools.map((tool) => [tool.name, tool])),
-    policy: ({ name }) => (name === "forbidden" ? { type: "deny", reason: "not here" } : { type: "allow" }),
-    limits: { ...unlimited, turns: 3, durationMs: 60_000, parallelCalls: 10, ...limits },
-    sandbox: { isolation: "none", limits: { memoryBytes: 0, processes: 0, fileSizeBytes: 0, cpus: 1 } },
-    workspaceTemplate: null,
-  };
-}
-
-function decide(facts: readonly NewEntry[], agent = agentWith(), now = 10_000) {
+function decide(facts: readonly NewEntry[], agent = agentWith([pay]), now = 10_000) {
   return nextStep(inContext(fold(entries(...facts)), agent), agent, {
     now,
     facts: () => ({ contextWindow: null, maxOutput: null, images: true }),
@@ -64,6 +40,11 @@ function decide(facts: readonly NewEntry[], agent = agentWith(), now = 10_000) {
     sessionId: "s",
     tenant: { name: "default", dailyUsd: null },
   });
+}
+
+function withLimits(limits: Partial<Agent["limits"]>): Agent {
+  const agent = agentWith([pay]);
+  return { ...agent, limits: { ...agent.limits, ...limits } };
 }
 
 /** What stands before the messages has been recorded. */
@@ -87,6 +68,30 @@ const failed = (kind: ModelFailureKind, attempt: number, retryAfterMs?: number):
   durationMs: 1,
 });
 
+const failing = (kind: ModelFailureKind, times: number, retryAfterMs?: number): readonly NewEntry[] => [
+  ...running,
+  ...Array.from({ length: times }, (_, i) => [
+    modelIsCalled(i + 1),
+    failed(kind, i + 1, retryAfterMs),
+  ]).flat(),
+];
+/** The run began 2 s after the log did, and may take a minute. */
+const TIME_IS_UP = 62_000;
+
+function switched(from: string, to: string, why: ModelFailureKind): NewEntry {
+  return { type: "modelSwitched", runId: "r1", from, to, why };
+}
+
+function budgetAsks(): NewEntry {
+  const budget = { scope: "run", key: "r1", limitUsd: 1, spentUsd: 1, neededUsd: 1 } as const;
+  const request = { kind: "budget", message: "", budget } as const;
+  return { type: "interrupted", runId: "r1", interruptId: "i1", request };
+}
+
+function personAnswers(answer: InterruptAnswer): NewEntry {
+  return { type: "interruptResolved", interruptId: "i1", inboxId: "in-answer", answer };
+}
+
 describe("between runs", () => {
   it.each<[string, readonly NewEntry[], object]>([
     ["waits in a new session", [created()], { type: "wait" }],
@@ -108,7 +113,7 @@ describe("between runs", () => {
 
 describe("in a run", () => {
   it.each<[string, readonly NewEntry[], object]>([
-    ["calls the model", running, { type: "callModel", attempt: 1, delayMs: 0 }],
+    ["calls the model", running, { type: "callModel", attempt: 1, delay: null }],
     [
       "calls again after a request that was lost in a crash",
       [...running, modelIsCalled()],
@@ -150,127 +155,232 @@ describe("in a run", () => {
   });
 
   it("keeps to the limit of turns, and finishes a turn that a crash interrupted", () => {
-    const oneTurn = agentWith([pay], { turns: 1 });
+    const oneTurn = withLimits({ turns: 1 });
     const after = [...payCall(), toolStarts("a", "pay", "once"), toolEnds("a", "pay")];
     expect(decide(after, oneTurn)).toEqual({ type: "stop", reason: "turnLimit" });
     expect(decide([...running, modelIsCalled()], oneTurn)).toMatchObject({ type: "callModel", attempt: 2 });
   });
 
   it("keeps to the limit of time", () => {
-    expect(decide(running, agentWith(), 2_000 + 60_000)).toEqual({ type: "stop", reason: "timeLimit" });
+    expect(decide(running, agentWith([pay]), 2_000 + 60_000)).toEqual({ type: "stop", reason: "timeLimit" });
+  });
+});
+
+describe("calls", () => {
+  it.each<[string, readonly NewEntry[]]>([
+    ["that have not started", payCall()],
+    ["that had started when their node died", [...payCall(), toolStarts("a", "pay", "once")]],
+    ["that are left when the run is stopped", [...payCall(), stopIsAsked()]],
+    ["that are left when a message came", [...payCall(), userSays("wait")]],
+  ])("get their results: %s", (_name, facts) => {
+    expect(decide(facts)).toEqual({ type: "runTools" });
+  });
+
+  it("get their results also when the time is up", () => {
+    expect(decide(payCall(), agentWith([pay]), TIME_IS_UP)).toEqual({ type: "runTools" });
+  });
+
+  it("that started before their answer broke off make what was complete of it the answer", () => {
+    const part = [...running, modelIsCalled(), answerPart([call("a", "pay", { amount: 1 })])];
+    const settle = { type: "settleAnswer" };
+    expect(decide(part)).toEqual(settle);
+    expect(decide([...part, toolStarts("a", "pay", "once"), failed("network", 1)])).toEqual(settle);
+    expect(decide([...part, toolStarts("a", "pay", "once"), toolEnds("a", "pay")])).toEqual(settle);
+    expect(decide([...part, stopIsAsked()])).toEqual(settle);
   });
 });
 
 describe("after a failure of the model", () => {
-  it.each<[ModelFailureKind, "retry" | "fail"]>([
-    ["rateLimited", "retry"],
-    ["overloaded", "retry"],
-    ["network", "retry"],
-    ["timeout", "retry"],
-    ["unknown", "retry"],
-    ["authentication", "fail"],
-    ["badRequest", "fail"],
-    ["quota", "fail"],
-    ["refused", "fail"],
-    ["contextOverflow", "fail"],
-  ])("%s: %s", (kind, expected) => {
-    const step = decide([...running, modelIsCalled(), failed(kind, 1)]);
-    expect(step.type).toBe(expected === "retry" ? "callModel" : "fail");
+  it.each<[ModelFailureKind, number]>([
+    ["rateLimited", 8],
+    ["overloaded", 6],
+    ["network", 6],
+    ["timeout", 3],
+    ["unknown", 4],
+    ["authentication", 1],
+    ["badRequest", 1],
+    ["quota", 1],
+    ["refused", 1],
+    ["contextOverflow", 1],
+  ])("%s: a turn is tried %d times", (kind, tries) => {
+    if (tries > 1)
+      expect(decide(failing(kind, tries - 1))).toMatchObject({ type: "callModel", attempt: tries });
+    expect(decide(failing(kind, tries))).toMatchObject({ type: "fail", error: { code: `model_${kind}` } });
   });
 
-  it("waits longer each time, and as long as the provider asks", () => {
-    const once = [...running, modelIsCalled(), failed("overloaded", 1)];
-    const twice = [...once, modelIsCalled(2), failed("overloaded", 2)];
-    expect(decide(once)).toMatchObject({ attempt: 2, delayMs: 500 });
-    expect(decide(twice)).toMatchObject({ attempt: 3, delayMs: 1_000 });
-    expect(decide([...running, modelIsCalled(), failed("rateLimited", 1, 7_000)])).toMatchObject({
-      delayMs: 7_000,
+  it("says how often it tried, and what a person can do", () => {
+    expect(decide(failing("overloaded", 6))).toMatchObject({
+      error: { message: "scripted is overloaded after 6 tries: no", hint: expect.any(String) },
     });
   });
 
-  it("gives up after five tries, and says so", () => {
-    const facts = [1, 2, 3, 4, 5].flatMap((attempt) => [
-      modelIsCalled(attempt),
-      failed("overloaded", attempt),
-    ]);
-    const step = decide([...running, ...facts]);
-    expect(step).toMatchObject({
+  it.each([
+    [1, 500],
+    [2, 1_000],
+    [3, 2_000],
+    [7, 32_000],
+  ])("waits after %d failures a random time of up to %d ms", (times, atMostMs) => {
+    expect(decide(failing("rateLimited", times))).toMatchObject({ delay: { atLeastMs: 0, atMostMs } });
+  });
+
+  it("waits for what the provider asks, and gives up when that is too long to wait for", () => {
+    expect(decide(failing("rateLimited", 1, 7_000))).toMatchObject({
+      delay: { atLeastMs: 7_000, atMostMs: 7_500 },
+    });
+    expect(decide(failing("rateLimited", 1, 120_000))).toMatchObject({ type: "callModel" });
+    expect(decide(failing("rateLimited", 1, 120_001))).toMatchObject({ type: "fail" });
+  });
+
+  it("does not try again when the time of the run is up", () => {
+    const step = decide(failing("overloaded", 1), agentWith([pay]), TIME_IS_UP);
+    expect(step).toEqual({ type: "stop", reason: "timeLimit" });
+  });
+});
+
+describe("with models to go on with", () => {
+  const agent = agentWith([pay], {
+    model: { id: "scripted", fallback: ["scripted", "second", "third"], cacheLifetime: "5m" },
+  });
+
+  it.each<[ModelFailureKind, number]>([
+    ["rateLimited", 3],
+    ["overloaded", 3],
+    ["network", 3],
+    ["timeout", 3],
+    ["unknown", 3],
+    ["quota", 1],
+  ])("%s: the next one is used after %d failures", (kind, times) => {
+    if (times > 1) expect(decide(failing(kind, times - 1), agent)).toMatchObject({ type: "callModel" });
+    expect(decide(failing(kind, times), agent)).toEqual({ type: "switchModel", to: "second", why: kind });
+  });
+
+  it.each<ModelFailureKind>(["authentication", "badRequest", "refused"])(
+    "%s: a person has to see it",
+    (kind) => {
+      expect(decide(failing(kind, 1), agent)).toMatchObject({ type: "fail" });
+    },
+  );
+
+  it("does not wait long where it need not", () => {
+    expect(decide(failing("rateLimited", 1, 300_000), agent)).toMatchObject({ type: "switchModel" });
+  });
+
+  it("begins anew with each model, uses none twice, and fails with what the last one said", () => {
+    const second = [...failing("quota", 1), switched("scripted", "second", "quota")];
+    expect(decide(second, agent)).toMatchObject({ type: "callModel", attempt: 2, delay: null });
+    const third = [...second, modelIsCalled(2), failed("quota", 2), switched("second", "third", "quota")];
+    expect(decide([...third, modelIsCalled(3), failed("quota", 3)], agent)).toMatchObject({
       type: "fail",
-      error: { code: "model_overloaded", message: "scripted is overloaded after 5 tries: no" },
+      error: { code: "model_quota", message: expect.stringContaining("third") },
     });
   });
 });
 
-describe("calls that have not started", () => {
-  it("run with checked arguments", () => {
-    expect(decide(payCall())).toMatchObject({
-      type: "runTools",
-      plans: [{ type: "run", attempt: 1, input: { amount: 1 } }],
-    });
+describe("a request that was too long", () => {
+  const long = "long ago ".repeat(8_000);
+  const talk = [1, 2, 3, 4].flatMap((i) => [
+    userSays(`${i} ${long}`),
+    runStarts(),
+    modelIsCalled(),
+    modelSays([text("ok")]),
+    runEnds(),
+  ]);
+  const tooLong = [created(), ...talk, ...running.slice(1), modelIsCalled(), failed("contextOverflow", 1)];
+
+  it("is made shorter, then sent again", () => {
+    const step = decide(tooLong);
+    expect(step).toMatchObject({ type: "compact", plan: { tier: "summary" } });
+    if (step.type !== "compact") return;
+    const { tokensBefore } = step.plan;
+    const compacted: NewEntry = {
+      type: "resultsCleared",
+      runId: "r1",
+      results: [],
+      tokensBefore,
+      tokensAfter: 10,
+    };
+    expect(decide([...tooLong, compacted])).toMatchObject({ type: "callModel", delay: null });
   });
 
-  it.each<[string, readonly NewEntry[], string, RegExp]>([
-    ["arguments that do not fit", payCall({ amount: "1" }), "invalid", /expected number/],
-    [
-      "an unknown tool",
-      [...running, modelIsCalled(), modelSays([call("a", "fly")])],
-      "invalid",
-      /no tool named "fly"/,
-    ],
-    ["a stop", [...payCall(), stopIsAsked()], "cancelled", /stopped/],
-    [
-      "arguments that are not JSON",
-      [
-        ...running,
-        modelIsCalled(),
-        modelSays([{ type: "toolCall", callId: "a", name: "pay", input: {}, malformed: "{" }]),
-      ],
-      "invalid",
-      /not valid JSON/,
-    ],
-  ])("are answered without being started: %s", (_name, facts, outcome, message) => {
-    expect(decide(facts)).toMatchObject({
-      type: "runTools",
-      plans: [{ type: "finish", outcome, text: expect.stringMatching(message) }],
-    });
-  });
-
-  it("are answered without being started when the policy denies them", () => {
-    const forbidden = { ...pay, name: "forbidden" };
-    const facts = [...running, modelIsCalled(), modelSays([call("a", "forbidden", { amount: 1 })])];
-    expect(decide(facts, agentWith([forbidden]))).toMatchObject({
-      plans: [{ type: "finish", outcome: "denied", text: "not here" }],
+  it("fails the run when there is nothing left to leave out", () => {
+    expect(decide(failing("contextOverflow", 1))).toMatchObject({
+      type: "fail",
+      error: { code: "model_contextOverflow" },
     });
   });
 });
 
-describe("calls that had started when their node died", () => {
-  it.each<[Effect, object]>([
-    ["readonly", { type: "run", attempt: 2 }],
-    ["idempotent", { type: "run", attempt: 2 }],
-    ["keyed", { type: "run", attempt: 2, call: { started: { operationId: "op-a" } } }],
-    ["reconcile", { type: "reconcile" }],
-    ["once", { type: "finish", outcome: "unknown", text: expect.stringContaining("NOT repeated") }],
-  ])("%s", (effect, plan) => {
-    expect(decide([...payCall(), toolStarts("a", "pay", effect)])).toMatchObject({ plans: [plan] });
+describe("a run that waits for a person", () => {
+  const waiting = [...running, budgetAsks()];
+
+  it("waits, and costs nothing", () => {
+    expect(decide(waiting)).toEqual({ type: "wait" });
+    expect(decide([...waiting, userSays("and?")])).toEqual({ type: "wait" });
   });
 
-  it("count as what they were started as, whatever the tool says today", () => {
-    const readonlyNow = agentWith([{ ...pay, effect: "readonly" }]);
-    expect(decide([...payCall(), toolStarts("a", "pay", "once")], readonlyNow)).toMatchObject({
-      plans: [{ type: "finish", outcome: "unknown" }],
-    });
+  it.each<[string, NewEntry, object]>([
+    ["a higher limit", personAnswers({ action: "raise", limitUsd: 9 }), { type: "callModel" }],
+    ["an end", personAnswers({ action: "end" }), { type: "stop", reason: "budget" }],
+    ["a stop", stopIsAsked(), { type: "stop", reason: "stopped" }],
+  ])("goes on with %s", (_name, fact, step) => {
+    expect(decide([...waiting, fact])).toMatchObject(step);
   });
 
-  it("are unknown when the tool is gone", () => {
-    expect(decide([...payCall(), toolStarts("a", "pay", "keyed")], agentWith([]))).toMatchObject({
-      plans: [{ type: "finish", outcome: "unknown" }],
-    });
+  it("goes on waiting when the answer is to another question", () => {
+    const other = { ...personAnswers({ action: "end" }), interruptId: "other" } as NewEntry;
+    expect(decide([...waiting, other])).toEqual({ type: "wait" });
+  });
+});
+
+it("a run that a hook has ended is over", () => {
+  const ended: NewEntry = {
+    type: "hookDecided",
+    runId: "r1",
+    hook: "guard",
+    point: "beforeModel",
+    subject: "r1 1",
+    decision: "end",
+    blocks: true,
+    durationMs: 1,
+  };
+  expect(decide([...running, ended])).toEqual({ type: "stop", reason: "hook" });
+});
+
+describe("a run that is taken up again and again", () => {
+  const resumed: NewEntry = { type: "runResumed", runId: "r1", nodeId: "n", epoch: 1 };
+  const times = (count: number) => Array.from({ length: count }, () => resumed);
+
+  it("fails when it never gets any further", () => {
+    expect(decide([...running, ...times(19)])).toMatchObject({ type: "callModel" });
+    expect(decide([...running, ...times(20)])).toMatchObject({ type: "fail", error: { code: "crash_loop" } });
   });
 
-  it("are reconciled even when the run was stopped, so that what goes on is ended", () => {
-    expect(decide([...payCall(), toolStarts("a", "pay", "reconcile"), stopIsAsked()])).toMatchObject({
-      plans: [{ type: "reconcile" }],
-    });
+  it("goes on when it got further in between", () => {
+    const further = [...running, ...times(19), modelIsCalled(), failed("network", 1), ...times(19)];
+    expect(decide(further)).toMatchObject({ type: "callModel" });
+  });
+});
+
+describe("a message that arrives during a run", () => {
+  const during = [...running, modelIsCalled()];
+
+  it.each<[string, Delivery, object]>([
+    ["steers: it is answered by the same run", "steer", { type: "callModel", attempt: 1 }],
+    ["follows up: the run ends first", "followUp", { type: "stop", reason: "endTurn" }],
+  ])("%s", (_name, delivery, step) => {
+    const facts = [...during, { ...userSays("and?"), delivery } as NewEntry, modelSays([text("ok")])];
+    expect(decide(facts)).toMatchObject(step);
+  });
+
+  it("follows up: it has a run of its own afterwards", () => {
+    const later = { ...userSays("and?"), delivery: "followUp" } as NewEntry;
+    const facts = [...during, later, modelSays([text("ok")]), runEnds()];
+    expect(decide(facts)).toMatchObject({ type: "startRun" });
+  });
+
+  it("interrupts: the run is stopped, then it is answered", () => {
+    const facts = [...during, stopIsAsked(), { ...userSays("no, this"), delivery: "interrupt" } as NewEntry];
+    expect(decide(facts)).toEqual({ type: "stop", reason: "stopped" });
+    expect(decide([...facts, runEnds("stopped")])).toMatchObject({ type: "startRun" });
   });
 });

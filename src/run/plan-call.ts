@@ -72,13 +72,6 @@ export function planCall(called: OpenCall, situation: Situation): CallPlan {
   if (run.ending !== null) return cancelled(NOT_STARTED.hook);
   if (isTimeUp(run, agent, now)) return cancelled(NOT_STARTED.timeUp);
   if (isSteered(state)) return cancelled(NOT_STARTED.steered);
-  const failed = failedBefore(call, state, agent);
-  if (failed !== undefined) {
-    return cancelled(
-      `Not started: ${failed.name} (${failed.callId}), which stands before it in the same answer, did not succeed. ` +
-        "Look at its result, then send this call again if it is still right.",
-    );
-  }
   if (tool === undefined) {
     return { type: "finish", call, outcome: "invalid", text: unknownToolText(call.name, agent) };
   }
@@ -92,9 +85,11 @@ export function planCall(called: OpenCall, situation: Situation): CallPlan {
     return { type: "finish", call, outcome: "invalid", text };
   }
   const decision = decide(tool, parsed.input, agent);
-  return decision.type === "deny"
-    ? { type: "finish", call, outcome: "denied", text: decision.reason }
-    : { type: "run", call, tool, input: parsed.input, attempt: 1 };
+  if (decision.type === "deny") return { type: "finish", call, outcome: "denied", text: decision.reason };
+  const failed = failedBefore(call, state, agent);
+  return failed === undefined
+    ? { type: "run", call, tool, input: parsed.input, attempt: 1 }
+    : cancelled(failedBeforeText(failed));
 }
 
 /** What shows the model its own tools needs no rule: what it finds does. */
@@ -125,6 +120,13 @@ function failedBefore({ callId }: OpenCall, { openCalls }: SessionState, agent: 
   const index = openCalls.findIndex((call) => call.callId === callId);
   const before = index === -1 ? openCalls : openCalls.slice(0, index);
   return before.find((call) => call.result?.isError === true && !isIndependent(call, agent));
+}
+
+function failedBeforeText({ name, callId }: OpenCall): string {
+  return (
+    `Not started: ${name} (${callId}), which stands before it in the same answer, did not succeed. ` +
+    "Look at its result, then send this call again if it is still right."
+  );
 }
 
 /** Names a few that could be meant instead of all: there may be hundreds. */

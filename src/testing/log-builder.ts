@@ -56,6 +56,14 @@ export function modelSays(
   };
 }
 
+/** So much of an answer was complete when its first call started. */
+export const answerPart = (blocks: readonly AssistantBlock[]): NewEntry => ({
+  type: "answerPart",
+  runId: "r1",
+  model: "scripted",
+  blocks,
+});
+
 export const text = (value: string): AssistantBlock => ({ type: "text", text: value });
 
 export const call = (callId: string, name: string, input: unknown = {}): AssistantBlock => ({

@@ -75,19 +75,20 @@ describe("a run", () => {
     });
   });
 
-  it("tells the model what was wrong with a call, and goes on", async () => {
+  it("tells the model what was wrong with each call, and goes on", async () => {
     const tool = defineTool({
       name: "pay",
       description: "",
       input: z.object({ amount: z.number() }),
+      parallel: true,
       run: () => {
         throw new Error("the bank is closed");
       },
     });
     const calls = [
-      { tool: "fly" },
       { tool: "pay", input: { amount: "ten" } },
       { tool: "pay", input: { amount: 1 } },
+      { tool: "fly" },
     ];
     await using scenario = await startScenario(
       { turns: [{ calls }, { text: "ok" }] },
