@@ -15,6 +15,7 @@ import { provideSandboxes } from "./provide-sandboxes.ts";
 import { createSessions } from "./run/commands.ts";
 import type { LoopPorts } from "./run/loop-ports.ts";
 import { mergeDeltas } from "./run/merge-deltas.ts";
+import type { ContextPorts } from "./run/read-context.ts";
 import type { Sessions } from "./run/sessions.ts";
 import { createDeltaBus } from "./run/watch.ts";
 import { createWorker } from "./run/worker.ts";
@@ -112,7 +113,23 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const closing = new AbortController();
   opened.defer(() => closing.abort());
   const { tenantLimits } = config;
-  const ports = { log: store, agents, bus, sandboxes, closed: closing.signal, tenantLimits };
+  const known: ContextPorts & Pick<LoopPorts, "price" | "worstCase"> = {
+    ...provideModelFacts(catalogue),
+    clock,
+    projectFile(sessionId, agent, name) {
+      const places = [sandboxes.workspacePath(sessionId), agent.workspaceTemplate];
+      return readWorkspaceFile(places, name, MAX_PROJECT_FILE);
+    },
+  };
+  const ports = {
+    log: store,
+    agents,
+    bus,
+    sandboxes,
+    context: known,
+    closed: closing.signal,
+    tenantLimits,
+  };
   const sessions = createSessions(ports);
 
   const work = options.work ?? "all";
@@ -124,16 +141,9 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
       emit: mergeDeltas(bus.publish),
       ports: {
         models,
-        ...provideModelFacts(catalogue),
+        ...known,
         tenantDailyUsd: config.tenantDailyUsd,
-        clock,
         sandbox: async (sessionId) => sessions.sandbox(sessionId),
-        projectFile: (sessionId, agent, name) =>
-          readWorkspaceFile(
-            [sandboxes.workspacePath(sessionId), agent.workspaceTemplate],
-            name,
-            MAX_PROJECT_FILE,
-          ),
       },
       onIdle: (sessionId) => {
         sandboxes

@@ -1,4 +1,5 @@
 import type { Command } from "./command.ts";
+import { context } from "./commands/context.ts";
 import { create } from "./commands/create.ts";
 import { doctor } from "./commands/doctor.ts";
 import { exec } from "./commands/exec.ts";
@@ -13,7 +14,7 @@ import { guarded, type Terminal } from "./terminal.ts";
 import { packageVersion } from "./version.ts";
 
 /** The commands in the order of the help: the way of an agent, from its making to its operation. */
-export const commands: readonly Command[] = [create, validate, run, start, invoke, sessions, exec, doctor];
+export const commands: readonly Command[] = [create, validate, run, start, invoke, sessions, context, exec, doctor];
 
 const summary =
   "Runs AI agents as durable sessions, each in a sandbox of its own. An agent is a folder with a harness.json.";

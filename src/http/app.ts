@@ -12,6 +12,7 @@ import { idempotencyKeyHeader, sessionHeader } from "./headers.ts";
 import { openApiDocument } from "./openapi.ts";
 import { type Call, type HttpEnv, mount, type Route } from "./route.ts";
 import { agentRoutes } from "./routes/agents.ts";
+import { contextRoutes } from "./routes/context.ts";
 import { costRoutes } from "./routes/costs.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { execRoutes } from "./routes/exec.ts";
@@ -81,6 +82,7 @@ export function apiRoutes(deps: HttpDeps): readonly Route[] {
     invocationRoutes,
     agentRoutes,
     sessionRoutes,
+    contextRoutes,
     messageRoutes,
     eventRoutes,
     interruptRoutes,

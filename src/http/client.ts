@@ -93,6 +93,9 @@ export function createClient(options: TransportOptions): Client {
 
     get: (sessionId) => get(sessionPath(sessionId)),
 
+    context: (sessionId, { request = false } = {}) =>
+      get(`${sessionPath(sessionId)}/context?${queryString({ request })}`),
+
     async list({ after, ...filter }: SessionFilter = {}) {
       const query = queryString({ ...filter, after: after && sessionCursor(after) });
       const page = await get<{ sessions: readonly SessionRecord[] }>(`/v1/sessions?${query}`);

@@ -13,6 +13,7 @@ import { answerAlike, checkAnswer, interruptOf } from "./answer.ts";
 import type { CostLedger } from "./costs.ts";
 import type { RunEvent } from "./events.ts";
 import type { Command, RunQueue } from "./queue.ts";
+import { type ContextPorts, readContext } from "./read-context.ts";
 import type { Sessions } from "./sessions.ts";
 import { type DeltaBus, fromMessage, isRunEnd, untilAnswered, watchSession } from "./watch.ts";
 
@@ -21,6 +22,7 @@ export interface CommandPorts {
   readonly agents: AgentRegistry;
   readonly bus: DeltaBus;
   readonly sandboxes: SandboxPool;
+  readonly context: ContextPorts;
   /** Aborted when the runtime is closed: whoever watches then sees what there is, and the end. */
   readonly closed: AbortSignal;
   /** Of each tenant. Those of an agent are its own. */
@@ -86,6 +88,11 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
     async entries(sessionId, after = 0, limit) {
       await existing(sessionId);
       return log.read(sessionId, after, limit);
+    },
+
+    async context(sessionId, options) {
+      const { agent } = await existing(sessionId);
+      return readContext(sessionId, agents.get(agent), log, ports.context, options);
     },
 
     async inbox(sessionId) {

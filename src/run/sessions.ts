@@ -1,3 +1,4 @@
+import type { ContextView } from "../context/view.ts";
 import type { UserBlock } from "../log/content.ts";
 import type { Delivery, Entry, InterruptAnswer } from "../log/entry.ts";
 import type { SessionFilter, SessionRecord } from "../log/session-log.ts";
@@ -22,6 +23,8 @@ export interface Sessions {
   get(sessionId: string): Promise<SessionRecord>;
   list(filter?: SessionFilter): Promise<readonly SessionRecord[]>;
   entries(sessionId: string, after?: number, limit?: number): Promise<readonly Entry[]>;
+  /** What the model would be sent next, and what each part of it takes; with `request`: the request itself, too. */
+  context(sessionId: string, options?: { readonly request?: boolean }): Promise<ContextView>;
   /** What was sent and is not in the log yet, oldest first. */
   inbox(sessionId: string): Promise<readonly InboxItem[]>;
 
