@@ -32,7 +32,11 @@ const pay = defineTool({
   reconcile: async () => ({ type: "notStarted" }),
 });
 
-function decide(facts: readonly NewEntry[], agent = agentWith([pay]), now = 10_000) {
+const tester = agentWith([pay], {
+  model: { id: "scripted", fallback: [], cacheLifetime: "5m" },
+});
+
+function decide(facts: readonly NewEntry[], agent = tester, now = 10_000) {
   return nextStep(inContext(fold(entries(...facts)), agent), agent, {
     now,
     facts: () => ({ contextWindow: null, maxOutput: null, images: true }),
@@ -43,8 +47,7 @@ function decide(facts: readonly NewEntry[], agent = agentWith([pay]), now = 10_0
 }
 
 function withLimits(limits: Partial<Agent["limits"]>): Agent {
-  const agent = agentWith([pay]);
-  return { ...agent, limits: { ...agent.limits, ...limits } };
+  return { ...tester, limits: { ...tester.limits, ...limits } };
 }
 
 /** What stands before the messages has been recorded. */
@@ -162,7 +165,7 @@ describe("in a run", () => {
   });
 
   it("keeps to the limit of time", () => {
-    expect(decide(running, agentWith([pay]), 2_000 + 60_000)).toEqual({ type: "stop", reason: "timeLimit" });
+    expect(decide(running, tester, 2_000 + 60_000)).toEqual({ type: "stop", reason: "timeLimit" });
   });
 });
 
@@ -177,7 +180,7 @@ describe("calls", () => {
   });
 
   it("get their results also when the time is up", () => {
-    expect(decide(payCall(), agentWith([pay]), TIME_IS_UP)).toEqual({ type: "runTools" });
+    expect(decide(payCall(), tester, TIME_IS_UP)).toEqual({ type: "runTools" });
   });
 
   it("that started before their answer broke off make what was complete of it the answer", () => {
@@ -232,15 +235,16 @@ describe("after a failure of the model", () => {
   });
 
   it("does not try again when the time of the run is up", () => {
-    const step = decide(failing("overloaded", 1), agentWith([pay]), TIME_IS_UP);
+    const step = decide(failing("overloaded", 1), tester, TIME_IS_UP);
     expect(step).toEqual({ type: "stop", reason: "timeLimit" });
   });
 });
 
 describe("with models to go on with", () => {
-  const agent = agentWith([pay], {
-    model: { id: "scripted", fallback: ["scripted", "second", "third"], cacheLifetime: "5m" },
-  });
+  const agent = {
+    ...tester,
+    model: { ...tester.model, fallback: ["scripted", "second", "third"] },
+  };
 
   it.each<[ModelFailureKind, number]>([
     ["rateLimited", 3],

@@ -28,7 +28,9 @@ const pay = defineTool({
 const look = { ...pay, name: "look", effect: "readonly" } as const;
 const notify = { ...pay, name: "notify", parallel: true };
 const forbidden = { ...pay, name: "forbidden" };
-const tester = agentWith([pay, look, notify, forbidden]);
+const tester = agentWith([pay, look, notify, forbidden], {
+  policy: ({ name }) => (name === "forbidden" ? { type: "deny", reason: "not here" } : { type: "allow" }),
+});
 
 /** The run began 2 s after the log did, and may take a minute. */
 const TIME_IS_UP = 62_000;
