@@ -7,4 +7,5 @@ export {
 } from "../models/scripted/scripted.ts";
 export { createFakeClock, type FakeClock } from "./fake-clock.ts";
 export { type SandboxCase, type SandboxSubject, sandboxContract } from "./sandbox-contract.ts";
+export { spendContract } from "./spend-contract.ts";
 export { type StoreContractCase, type StoreSubject, storeContract } from "./store-contract.ts";

@@ -14,6 +14,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { newId } from "../../lib/ids.ts";
 import { DatabaseSync } from "../../lib/sqlite.ts";
 import { ENTRY_VERSION, type Entry } from "../../log/entry.ts";
+import { spendContract } from "../../testing/spend-contract.ts";
 import { storeContract } from "../../testing/store-contract.ts";
 import { LAST_COMPACTION } from "./entries.ts";
 import { openSqliteStore } from "./sqlite.ts";
@@ -27,7 +28,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("store contract", () => {
-  for (const { name, run } of storeContract) {
+  for (const { name, run } of [...storeContract, ...spendContract]) {
     test(name, () => run({ open: () => openSqliteStore({ path }) }));
   }
 });
