@@ -14,7 +14,17 @@ import { guarded, type Terminal } from "./terminal.ts";
 import { packageVersion } from "./version.ts";
 
 /** The commands in the order of the help: the way of an agent, from its making to its operation. */
-export const commands: readonly Command[] = [create, validate, run, start, invoke, sessions, context, exec, doctor];
+export const commands: readonly Command[] = [
+  create,
+  validate,
+  run,
+  start,
+  invoke,
+  sessions,
+  context,
+  exec,
+  doctor,
+];
 
 const summary =
   "Runs AI agents as durable sessions, each in a sandbox of its own. An agent is a folder with a harness.json.";

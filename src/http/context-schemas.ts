@@ -52,12 +52,9 @@ export const contextSchema = z
       description:
         "Of the whole request: what the provider counted last, and an estimate of what came since.",
     }),
-    opens: z
-      .enum(["start", "promptChanged", "toolsChanged", "modelChanged", "compacted"])
-      .nullable()
-      .meta({
-        description: "Why system prompt and tools will be recorded anew; null: they go on as they are.",
-      }),
+    opens: z.enum(["start", "promptChanged", "toolsChanged", "modelChanged", "compacted"]).nullable().meta({
+      description: "Why system prompt and tools will be recorded anew; null: they go on as they are.",
+    }),
     sections: z.array(
       z.strictObject({
         name: z.enum([
