@@ -110,6 +110,22 @@ describe("run", () => {
     );
   });
 
+  test("context shows what the model would be sent next, and the request itself", async () => {
+    await here("run", "take a note", "--session", "s");
+    const { exitCode, stdout } = await here("context", "s");
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^scripted\/clerk, \S+ tokens; its window is not known\n/);
+    expect(stdout).toMatch(/System prompt\n {2}identity +\d+ +Holdfast\n[\s\S]* {2}agent +\d+ +systemPrompt\n/);
+    expect(stdout).toMatch(/Tools, 7 in full\n {2}shell +\d+\n[\s\S]*Messages\n {2}6 messages +\d+\n$/);
+    const request = JSON.parse((await here("context", "s", "--request")).stdout);
+    expect(request.messages[0]).toMatchObject({ role: "user", blocks: [{ text: "take a note" }] });
+    expect(JSON.parse((await here("context", "s", "--json")).stdout)).toMatchObject({
+      sessionId: "s",
+      opens: null,
+      messages: { count: 6 },
+    });
+  });
+
   test("Ctrl-C stops the run and tells how its calls ended", async () => {
     const run = startHoldfast(["run", "sleep", "--session", "s"], { cwd: agent });
     await run.until(begun);
@@ -186,6 +202,7 @@ describe("start", () => {
       /SESSION +AGENT[\s\S]*one +clerk +idle +endTurn +3 /,
     );
     expect((await remote("sessions", "show", "one")).stdout).toContain("› take a note");
+    expect((await remote("context", "one")).stdout).toMatch(/System prompt\n[\s\S]*Messages\n/);
     expect((await remote("sessions", "tail", "one", "--until-idle")).stdout).toMatch(/✓ done[\s\S]*✓ done/);
     const unknown = await remote("sessions", "show", "onne");
     expect(unknown).toMatchObject({ exitCode: 4 });
