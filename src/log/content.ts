@@ -65,6 +65,12 @@ export function addUsage(a: Usage, b: Usage): Usage {
   };
 }
 
+/** The same in whole tokens, none of them negative; what is no number counts as none. */
+export function wholeTokens(usage: Usage): Usage {
+  const counts = Object.entries(usage).map(([kind, tokens]) => [kind, Math.max(0, Math.round(tokens) || 0)]);
+  return Object.fromEntries(counts) as Usage;
+}
+
 /**
  * What a provider needs back, byte for byte, with an assistant message (reasoning signatures, item ids). Only the
  * adapter named by `provider` may look inside; others drop it.

@@ -1,5 +1,6 @@
 import type { Clock } from "../lib/clock.ts";
 import { AppError, errorMessage } from "../lib/errors.ts";
+import { wholeTokens } from "../log/content.ts";
 import type { ModelFailure } from "../log/entry.ts";
 import type { Model, ModelAnswer, ModelEvent, ModelRequest } from "../models/model.ts";
 import type { CallIds } from "./call-ids.ts";
@@ -43,7 +44,7 @@ export async function readAnswer(
   try {
     for await (const event of resolve().stream(request, cancel)) {
       if (event.type === "failed") return endWith(event);
-      if (event.type === "finished") return endWith(withOwnIds(event.answer, ids));
+      if (event.type === "finished") return endWith(asOurs(event.answer, ids));
       if (cancel.aborted) break;
       if (event.type === "callCompleted") {
         offer({ ...event.soFar, blocks: ids.translate(event.soFar.blocks) }, shown);
@@ -61,8 +62,10 @@ export async function readAnswer(
   }
 }
 
-function withOwnIds(answer: ModelAnswer, ids: CallIds): Reading["end"] {
-  return { type: "finished", answer: { ...answer, blocks: ids.translate(answer.blocks) } };
+/** With call ids of our own, and a usage that can be counted: models may be anybody's code. */
+function asOurs(answer: ModelAnswer, ids: CallIds): Reading["end"] {
+  const blocks = ids.translate(answer.blocks);
+  return { type: "finished", answer: { ...answer, blocks, usage: wholeTokens(answer.usage) } };
 }
 
 type Piece = Exclude<ModelEvent, { type: "callCompleted" | "finished" | "failed" }>;
