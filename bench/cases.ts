@@ -193,6 +193,11 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "context",
+    title: "What of a request is new, and what tools take",
+    run: async () => (await import("./context.ts")).measureContext(),
+  },
+  {
     name: "installation",
     title: "The package, installed",
     async run() {
