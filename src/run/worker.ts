@@ -172,7 +172,8 @@ export function createWorker(options: WorkerOptions): Worker {
         runId: run.id,
         nodeId: options.nodeId,
         epoch: lease.epoch,
-        ...(run.calling ? { lostCall: true } : {}),
+        // What is left of an answer that had begun becomes the answer, and is counted with it.
+        ...(run.calling && run.part === null ? { lostCall: true } : {}),
       });
     }
     await takeInbox();

@@ -76,6 +76,15 @@ async function verify(directory: string, sessions: number): Promise<void> {
   checkEffects(effectsIn(directory));
 }
 
+/** How many calls had started before their answer was complete. */
+async function startedEarly(directory: string): Promise<number> {
+  await using store = await openSqliteStore({ path: join(directory, "holdfast.db") });
+  const types = (await store.path("session-0")).map(({ type }) => type);
+  const part = types.indexOf("answerPart");
+  const end = types.indexOf("assistantMessage", part);
+  return part === -1 ? 0 : types.slice(part, end).filter((type) => type === "toolStarted").length;
+}
+
 function checkLog(log: readonly Entry[]): void {
   expect(log.map(({ seq }) => seq)).toEqual(log.map((_, index) => index + 1));
   expect(log.map(({ parentId }) => parentId)).toEqual([null, ...log.slice(0, -1).map(({ id }) => id)]);
@@ -84,11 +93,36 @@ function checkLog(log: readonly Entry[]): void {
   expect(count("userMessage")).toBe(1);
   expect(count("runStarted")).toBe(1);
   expect(count("assistantMessage")).toBe(7);
-  expect(count("toolFinished")).toBe(10);
   expect(count("runFinished")).toBe(1);
+  checkCalls(log);
   const state = fold(log);
   expect(state.lastRun?.end).toBe("endTurn");
   expect(state.messages.at(-1)).toMatchObject({ role: "assistant", blocks: [{ text: "All done." }] });
+}
+
+/**
+ * Each call of an answer has one result, and nothing else has one. An answer that was cut off behind calls that had started has
+ * only those, since the model does not say again what it has said.
+ */
+function checkCalls(log: readonly Entry[]): void {
+  const answers = log.flatMap((entry) => (entry.type === "assistantMessage" ? [entry] : []));
+  const asked = answers.map(({ blocks }) =>
+    blocks.flatMap((block) => (block.type === "toolCall" ? [block.callId] : [])),
+  );
+  const finished = log.flatMap((entry) => (entry.type === "toolFinished" ? [entry.callId] : []));
+  expect(finished.toSorted()).toEqual(asked.flat().toSorted());
+  expect(asked.slice(0, 5).map(({ length }) => length)).toEqual([1, 1, 1, 1, 1]);
+  const isWhole = answers[5]?.brokeOff !== true;
+  expect(asked[5]?.length).toBeGreaterThanOrEqual(isWhole ? 5 : 1);
+  // The transcript: each answer with calls is followed by their results, in the same order.
+  const { messages } = fold(log);
+  for (const [i, message] of messages.entries()) {
+    if (message.role !== "assistant") continue;
+    const calls = message.blocks.flatMap((block) => (block.type === "toolCall" ? [block.callId] : []));
+    const next = messages[i + 1];
+    const results = next?.role === "tool" ? next.results.map(({ callId }) => callId) : [];
+    expect(results).toEqual(calls);
+  }
 }
 
 function checkEffects(lines: readonly EffectLine[]): void {
@@ -105,6 +139,7 @@ describe("a node that is killed", () => {
     const baseline = startNode(whole, { sessions: 1 });
     expect(await baseline.ended, baseline.output()).toBe(0);
     await verify(whole, 1);
+    expect(await startedEarly(whole)).toBeGreaterThanOrEqual(2);
     const points = Number(/passed (\d+)/.exec(baseline.output())?.[1]);
     expect(points).toBeGreaterThan(35);
 

@@ -1,6 +1,9 @@
 import type { Script } from "../../src/testing/testing.ts";
 
-/** Every kind of effect alone, then all at once, then the answer. */
+/**
+ * Every kind of effect alone, then all in one answer, then the answer. The pieces come one by one, so that calls start while
+ * what stands behind them is still being written.
+ */
 const kinds = ["readonly", "idempotent", "keyed", "reconcile", "once"];
 
 export const script: Script = {
