@@ -1,12 +1,15 @@
 import type { Command } from "./command.ts";
 import { context } from "./commands/context.ts";
+import { costs } from "./commands/costs.ts";
 import { create } from "./commands/create.ts";
 import { doctor } from "./commands/doctor.ts";
 import { exec } from "./commands/exec.ts";
+import { interrupts } from "./commands/interrupts.ts";
 import { invoke } from "./commands/invoke.ts";
 import { run } from "./commands/run.ts";
 import { sessions } from "./commands/sessions.ts";
 import { start } from "./commands/start.ts";
+import { trace } from "./commands/trace.ts";
 import { validate } from "./commands/validate.ts";
 import { reportError } from "./exit.ts";
 import { runProgram } from "./program.ts";
@@ -21,6 +24,9 @@ export const commands: readonly Command[] = [
   start,
   invoke,
   sessions,
+  interrupts,
+  costs,
+  trace,
   context,
   exec,
   doctor,

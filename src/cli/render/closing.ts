@@ -37,7 +37,7 @@ function timeLine({ totalMs, modelMs, toolsMs, overheadMs }: RunResult["timing"]
 }
 
 /** How a run ended, in a line. */
-export function ending({ reason, error, interrupt }: RunResult, style: ClosingFacts["style"]): string {
+export function ending({ reason, error }: RunResult, style: ClosingFacts["style"]): string {
   switch (reason) {
     case "endTurn":
       return `${style(["bold", "green"], "✓ done")}\n`;
@@ -54,7 +54,7 @@ export function ending({ reason, error, interrupt }: RunResult, style: ClosingFa
     case "hook":
       return `${style(["bold", "yellow"], "⊘ ended by a hook")}\n`;
     case "waiting":
-      return `${style(["bold", "yellow"], "⏸ waits for a person:")} ${oneLine(interrupt?.request.message ?? "")}\n`;
+      return `${style(["bold", "yellow"], "⏸ waits for a person")} (holdfast interrupts)\n`;
     case "refused":
       return `${style(["bold", "red"], "✗ the model refused to answer")}\n`;
     case "failed": {

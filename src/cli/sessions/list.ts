@@ -44,7 +44,7 @@ async function leftBehindOf(
   return await sessionsLeftBehind(local.dataDir);
 }
 
-const statuses: readonly SessionStatus[] = ["idle", "queued", "running"];
+const statuses: readonly SessionStatus[] = ["idle", "queued", "running", "waiting"];
 
 function readStatus(text: string | undefined): SessionStatus | undefined {
   const status = statuses.find((known) => known === text);

@@ -32,7 +32,8 @@ export async function showSession(wishes: ShowWishes, terminal: Terminal): Promi
   return exitCodes.ok;
 }
 
-async function* allEntries(
+/** In order, in pages. */
+export async function* allEntries(
   sessions: Pick<Sessions, "entries">,
   { id, headSeq }: SessionRecord,
 ): AsyncGenerator<Entry> {
