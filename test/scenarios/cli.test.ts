@@ -115,14 +115,16 @@ describe("run", () => {
     const { exitCode, stdout } = await here("context", "s");
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/^scripted\/clerk, \S+ tokens; its window is not known\n/);
-    expect(stdout).toMatch(/System prompt\n {2}identity +\d+ +Holdfast\n[\s\S]* {2}agent +\d+ +systemPrompt\n/);
-    expect(stdout).toMatch(/Tools, 7 in full\n {2}shell +\d+\n[\s\S]*Messages\n {2}6 messages +\d+\n$/);
+    expect(stdout).toMatch(
+      /System prompt\n {2}identity +\d+ +Holdfast\n[\s\S]* {2}agent +\d+ +systemPrompt\n/,
+    );
+    expect(stdout).toMatch(/Tools, 7 in full\n {2}shell +\d+\n[\s\S]*Messages\n {2}4 messages +\d+\n$/);
     const request = JSON.parse((await here("context", "s", "--request")).stdout);
     expect(request.messages[0]).toMatchObject({ role: "user", blocks: [{ text: "take a note" }] });
     expect(JSON.parse((await here("context", "s", "--json")).stdout)).toMatchObject({
       sessionId: "s",
       opens: null,
-      messages: { count: 6 },
+      messages: { count: 4 },
     });
   });
 
