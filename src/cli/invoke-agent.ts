@@ -6,16 +6,16 @@ import { connect } from "./connect.ts";
 import { createNotices, isNewSession, type Notices } from "./notices.ts";
 import { entriesOfOpenRun, titleOf } from "./open-run.ts";
 import { readPrompt } from "./prompt.ts";
+import { messageOf, type SendingWishes } from "./sending.ts";
 import { shellWord } from "./shell-word.ts";
 import type { Terminal } from "./terminal.ts";
 import { watchRun } from "./watch-run.ts";
 
-export interface InvokeWishes {
+export interface InvokeWishes extends SendingWishes {
   readonly agent: string | undefined;
   readonly prompt: string | undefined;
   readonly url: string | undefined;
   readonly session: string | undefined;
-  readonly model: string | undefined;
   readonly json: boolean;
 }
 
@@ -23,6 +23,7 @@ export interface InvokeWishes {
 export async function invokeAgent(wishes: InvokeWishes, terminal: Terminal): Promise<number> {
   const { client } = connect(wishes.url, terminal);
   const prompt = await readPrompt(wishes.prompt, terminal);
+  const message = messageOf(prompt, wishes);
   const notices = createNotices(terminal, wishes);
   const session = await openSession(client, wishes, { prompt, notices });
   const earlier = await entriesOfOpenRun(client, session);
@@ -32,10 +33,8 @@ export async function invokeAgent(wishes: InvokeWishes, terminal: Terminal): Pro
       sessionId: session.id,
       earlier,
       after: earlier.at(-1)?.seq ?? session.headSeq,
-      message: {
-        blocks: [{ type: "text", text: prompt }],
-        ...(wishes.model === undefined ? {} : { model: wishes.model }),
-      },
+      message,
+      actor: wishes.actor,
       workspace: async () => null,
       next: continueCommand(session.id, wishes),
     },

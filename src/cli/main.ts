@@ -40,6 +40,7 @@ function realTerminal(leaving: Leaving): Terminal {
       interruption ??= onInterrupt();
       return interruption.signal;
     },
+    interrupt: () => process.kill(process.pid, "SIGINT"),
     whenNobodyReads(cleanUp) {
       leaving.cleanUp = cleanUp;
     },

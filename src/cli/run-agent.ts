@@ -13,19 +13,19 @@ import { ONE_SHOT, readSessions, unknownSession } from "./local-sessions.ts";
 import { createNotices, isNewSession } from "./notices.ts";
 import { entriesOfOpenRun, titleOf } from "./open-run.ts";
 import { readPrompt } from "./prompt.ts";
+import { messageOf, type SendingWishes, userName } from "./sending.ts";
 import { getSession } from "./sessions/session.ts";
 import { shellWord } from "./shell-word.ts";
 import { shortPath } from "./short-path.ts";
 import type { Terminal } from "./terminal.ts";
 import { watchRun } from "./watch-run.ts";
 
-export interface RunWishes {
+export interface RunWishes extends SendingWishes {
   readonly prompt: string | undefined;
   readonly agent: string | undefined;
   readonly session: string | undefined;
   readonly continueLatest: boolean;
   readonly files: readonly string[];
-  readonly model: string | undefined;
   readonly dataDir: string | undefined;
   readonly json: boolean;
 }
@@ -37,6 +37,8 @@ export async function runAgent(wishes: RunWishes, terminal: Terminal): Promise<n
   checkModel(loaded, wishes.model, config);
   const uploads = await checkUploads(wishes.files, terminal.cwd);
   const prompt = await promptOf(wishes, terminal);
+  const asked = { ...wishes, actor: wishes.actor ?? userName() };
+  if (prompt !== null) messageOf(prompt, asked);
   const dataDir = dataDirOf(config, loaded.file);
   const known = await findSession(wishes, { dataDir, config, agent: loaded.agent.name });
   if (prompt === null) requireOpenRun(known);
@@ -72,13 +74,8 @@ export async function runAgent(wishes: RunWishes, terminal: Terminal): Promise<n
       sessionId,
       earlier,
       after: earlier.at(-1)?.seq ?? record.headSeq,
-      message:
-        prompt === null
-          ? null
-          : {
-              blocks: [{ type: "text", text: prompt }],
-              ...(wishes.model === undefined ? {} : { model: wishes.model }),
-            },
+      message: prompt === null ? null : messageOf(prompt, asked),
+      actor: asked.actor,
       workspace: () => existing(runtime.workspacePath(sessionId), terminal.cwd),
       next: continueCommand(sessionId, wishes),
     },

@@ -7,7 +7,11 @@ import { jsonText, printable } from "./printable.ts";
 export interface Terminal {
   readonly cwd: string;
   readonly env: Environment;
-  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly stdin: Readable & {
+    readonly isTTY?: boolean;
+    /** Keys one by one, without an echo; only where a person types. */
+    setRawMode?(raw: boolean): unknown;
+  };
   /** What was asked for. With `--json`: JSON and nothing else. */
   readonly stdout: TextStream;
   /** What is told besides: progress, notices, errors. */
@@ -17,6 +21,8 @@ export interface Terminal {
    * function Ctrl-C ends the process, so a command that does not clean up need not care.
    */
   interruption(): AbortSignal;
+  /** What Ctrl-C does, for whoever reads it as a key. */
+  interrupt?(): void;
   /**
    * When nobody reads standard output any more (`holdfast ... | head`) the process ends at once. Before that it calls this,
    * and waits for it.

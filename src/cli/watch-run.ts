@@ -12,6 +12,7 @@ import { closing } from "./render/closing.ts";
 import { createRunView } from "./render/render.ts";
 import { openScreen } from "./render/screen.ts";
 import { viewOptions } from "./render/view-options.ts";
+import { steerByTyping } from "./steer-by-typing.ts";
 import { stylerFor, type Terminal } from "./terminal.ts";
 
 export interface RunToWatch {
@@ -19,6 +20,8 @@ export interface RunToWatch {
   readonly sessionId: string;
   /** What to send; null to watch the run that is under way. */
   readonly message: SendMessage | null;
+  /** Who types while it goes on, for the record. */
+  readonly actor: string | undefined;
   /** What stands in the log of the run that is under way, if there is one. */
   readonly earlier: readonly Entry[];
   /** The last entry that was seen. */
@@ -52,7 +55,7 @@ export async function watchRun(run: RunToWatch, options: WatchOptions): Promise<
 
 /** Null when the reading was given up before the run had ended. */
 async function follow(
-  { sessions, sessionId, message, earlier, after }: RunToWatch,
+  { sessions, sessionId, message, actor, earlier, after }: RunToWatch,
   { json, notices, terminal }: WatchOptions,
   { interruption, leaving }: { readonly interruption: AbortSignal; readonly leaving: AbortController },
 ): Promise<RunResult | null> {
@@ -63,6 +66,14 @@ async function follow(
   for (const entry of earlier) summary.add({ type: "entry", entry });
 
   using shown = json ? showJson(terminal) : showText(earlier, messageId, { notices, terminal });
+  const steer = async (line: string) => {
+    const blocks = [{ type: "text", text: line }] as const;
+    const by = actor === undefined ? {} : { actor };
+    return (await sessions.send(sessionId, { blocks, delivery: "steer", ...by })).messageId;
+  };
+  using lines = canAsk(terminal, json)
+    ? steerByTyping({ send: steer, typing: shown.typing, notices, terminal })
+    : null;
   const stopping = stopWhenInterrupted(() => sessions.stop(sessionId, "Ctrl-C"), interruption, notices);
   stopping.failed.then(() => leaving.abort());
   terminal.whenNobodyReads?.(async () => {
@@ -70,14 +81,28 @@ async function follow(
   });
   const people: People = {
     openInterrupts: () => sessions.interrupts({ sessionId, status: "open" }),
-    ...(canAsk(terminal, json) ? { ask: (interrupt) => askPerson(interrupt, sessions, terminal) } : {}),
+    ...(lines === null
+      ? {}
+      : { ask: lines.besides((interrupt) => askPerson(interrupt, sessions, terminal)) }),
   };
   let ended = false;
-  const until = messageId === null ? untilRunEnds(events, people) : untilAnswered(events, messageId, people);
-  for await (const event of until) {
-    summary.add(event);
-    shown.add(event);
-    ended = isEnd(event);
+  let seen = after;
+  const show = async (shownEvents: AsyncIterable<RunEvent>) => {
+    for await (const event of shownEvents) {
+      if (event.type === "entry") {
+        if (event.entry.seq <= seen) continue;
+        seen = event.entry.seq;
+      }
+      summary.add(event);
+      shown.add(event);
+      ended = isEnd(event);
+    }
+  };
+  await show(messageId === null ? untilRunEnds(events, people) : untilAnswered(events, messageId, people));
+  // A line that came too late for the run begins one of its own.
+  for (let line = await lines?.last(); line != null && !leaving.signal.aborted; line = await lines?.last()) {
+    const again = sessions.watch(sessionId, { after, signal: leaving.signal });
+    await show(untilAnswered(again, line, people));
   }
   stopping.release();
   return ended ? summary.result() : null;
@@ -89,11 +114,14 @@ function isEnd(event: RunEvent): boolean {
 
 interface Shown extends Disposable {
   add(event: RunEvent): void;
+  /** Shows the line that a person types. */
+  typing(line: string): void;
 }
 
 function showJson({ stdout }: Terminal): Shown {
   return {
     add: (event) => stdout.write(`${jsonText(event)}\n`),
+    typing() {},
     [Symbol.dispose]() {},
   };
 }
@@ -112,6 +140,7 @@ function showText(
   const routed = notices.through(screen.note);
   return {
     add: (event) => screen.print(view.add(event)),
+    typing: screen.typing,
     [Symbol.dispose]() {
       screen.print(view.close());
       routed[Symbol.dispose]();

@@ -45,14 +45,24 @@ export function holdfast(words: readonly string[], options: StartOptions): Promi
 }
 
 /** In a terminal of 80 columns, made by `script`; what it shows is in `stdout`. */
-export async function holdfastOnTerminal(words: readonly string[], { cwd }: StartOptions): Promise<Ended> {
+export function holdfastOnTerminal(words: readonly string[], options: StartOptions): Promise<Ended> {
+  return startOnTerminal(words, options).ended;
+}
+
+export interface OnTerminal extends Running {
+  /** Presses keys: "\r" is Enter, "\u0003" Ctrl-C. */
+  type(keys: string): void;
+}
+
+export function startOnTerminal(words: readonly string[], { cwd }: StartOptions): OnTerminal {
   const quoted = [process.execPath, main, ...words].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
   const command = `stty cols 80; ${quoted.join(" ")}`;
   const child = spawn("script", ["-qec", command, "/dev/null"], {
     cwd,
     env: { PATH: process.env.PATH, HOME: cwd, TERM: "xterm-256color", SHELL: "/bin/sh" },
   });
-  return follow(child).ended;
+  child.stdin.on("error", () => {});
+  return { ...follow(child), type: (keys) => child.stdin.write(keys) };
 }
 
 function follow(child: ChildProcessWithoutNullStreams): Running {

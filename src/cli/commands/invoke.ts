@@ -1,4 +1,5 @@
 import { jsonOption, type RunnableCommand, serverOption } from "../command.ts";
+import { sendingOptions, sendingWishes } from "../sending.ts";
 
 export const invoke: RunnableCommand = {
   name: "invoke",
@@ -10,7 +11,7 @@ export const invoke: RunnableCommand = {
   options: [
     { ...serverOption, description: "the server (default: HOLDFAST_URL, or http://127.0.0.1:8080)" },
     { flags: "--session <id>", description: "continue this session, or create it" },
-    { flags: "--model <id>", description: 'use another model for this run, for example "openai/gpt-5.2"' },
+    ...sendingOptions,
     { ...jsonOption, description: "print events as JSON lines (RunEvent), and errors as JSON on stderr" },
   ],
   examples: [
@@ -33,7 +34,7 @@ export const invoke: RunnableCommand = {
         prompt: second ?? first,
         url: input.text("url"),
         session: input.text("session"),
-        model: input.text("model"),
+        ...sendingWishes(input),
         json: input.flag("json"),
       },
       terminal,

@@ -1,4 +1,5 @@
 import { agentOption, dataDirOption, jsonOption, type RunnableCommand } from "../command.ts";
+import { sendingOptions, sendingWishes } from "../sending.ts";
 
 export const run: RunnableCommand = {
   name: "run",
@@ -21,7 +22,7 @@ export const run: RunnableCommand = {
       description: "copy a file into the session's workspace first; may be repeated",
       repeatable: true,
     },
-    { flags: "--model <id>", description: 'use another model for this run, for example "openai/gpt-5.2"' },
+    ...sendingOptions,
     dataDirOption,
     { ...jsonOption, description: "print events as JSON lines (RunEvent), and errors as JSON on stderr" },
   ],
@@ -49,7 +50,7 @@ export const run: RunnableCommand = {
         session: input.text("session"),
         continueLatest: input.flag("continue"),
         files: input.list("file"),
-        model: input.text("model"),
+        ...sendingWishes(input),
         dataDir: input.text("dataDir"),
         json: input.flag("json"),
       },

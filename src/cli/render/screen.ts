@@ -12,6 +12,11 @@ export interface Screen extends Disposable {
   print(text: string): void;
   /** A line on standard error. */
   note(text: string): void;
+  /**
+   * The line that a person types stands in the place of the rewritten one. While there is one, only whole lines are printed
+   * above it; what comes of a line that is not complete follows when it is, or when nothing is typed any more.
+   */
+  typing(line: string): void;
 }
 
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"] as const;
@@ -29,6 +34,7 @@ export function openScreen(
     return {
       print: (text) => write(stdout, text),
       note: (text) => write(stderr, `${text}\n`),
+      typing() {},
       [Symbol.dispose]() {},
     };
   }
@@ -38,13 +44,33 @@ export function openScreen(
   /** What the line is about, without figures that grow. */
   let shown: string | null = null;
   let since = clock.monotonic();
+  let typed = "";
+  /** Printed when it is a whole line. */
+  let held = "";
+  let isLineOpen = false;
 
   function erase(): void {
     if (isDrawn) stdout.write(ERASE_LINE);
     isDrawn = false;
   }
 
+  function put(text: string): void {
+    if (text === "") return;
+    stdout.write(text);
+    isLineOpen = !text.endsWith("\n");
+  }
+
+  function drawTyped(): void {
+    // The rest of an answer that is being written goes on below what was typed.
+    if (isLineOpen) put("\n");
+    const room = columnsOf(stdout) - 4;
+    const end = [...typed].slice(-room).join("");
+    stdout.write(`${ERASE_LINE}${style(["bold", "blue"], "›")} ${style("bold", end)}`);
+    isDrawn = true;
+  }
+
   function draw(): void {
+    if (typed !== "") return;
     const words = activity();
     const subject = words?.replace(/ \(.*$/, "") ?? null;
     if (subject !== shown) since = clock.monotonic();
@@ -68,16 +94,35 @@ export function openScreen(
   return {
     print(text) {
       if (text === "") return;
+      const whole = held + text;
+      const end = typed === "" ? whole.length : whole.lastIndexOf("\n") + 1;
+      held = whole.slice(end);
+      if (end === 0) return;
       erase();
-      stdout.write(text);
+      put(whole.slice(0, end));
+      if (typed !== "") drawTyped();
     },
     note(text) {
       erase();
       stderr.write(`${text}\n`);
+      if (typed !== "") drawTyped();
+    },
+    typing(line) {
+      erase();
+      typed = line;
+      if (typed !== "") {
+        drawTyped();
+        return;
+      }
+      put(held);
+      held = "";
     },
     [Symbol.dispose]() {
       clearInterval(timer);
       erase();
+      put(held);
+      held = "";
+      typed = "";
     },
   };
 }
