@@ -248,10 +248,12 @@ function updateRun(state: Draft, change: (run: RunState) => RunState): void {
   if (state.run !== null) state.run = change(state.run);
 }
 
-function applyModelCalled(state: Draft, { attempt, model, purpose, reservation }: ModelCalled): void {
+function applyModelCalled(state: Draft, entry: ModelCalled): void {
+  const { attempt, model, purpose, prefix, reservation } = entry;
   updateRun(state, (run) => ({ ...run, reservedUsd: reservation?.usd ?? 0 }));
   if (purpose === "summary") {
-    state.sent = sentRequest(state, model);
+    // One about a part of the transcript does not begin like the request that comes next.
+    if (prefix !== undefined) state.sent = sentRequest(state, model);
     updateRun(state, (run) => ({ ...run, calling: true }));
     return;
   }
@@ -414,7 +416,8 @@ function withhold(state: Draft, inboxId: string, text: string): void {
   const index = state.messages.findLastIndex(
     (message) => message.role === "user" && message.blocks === input?.blocks,
   );
-  if (index >= 0) state.messages[index] = { role: "user", blocks: [{ type: "text", text }] };
+  // Another array, since whoever remembers something of a transcript relies on it that it only grows at its end.
+  if (index >= 0) state.messages = state.messages.with(index, { role: "user", blocks: [{ type: "text", text }] });
   state.inputs = state.inputs.filter((each) => each !== input);
 }
 

@@ -56,6 +56,28 @@ const payCall = (input: unknown): readonly NewEntry[] => [
   modelSays([call("a", "pay", input)]),
 ];
 
+describe("a call through call_tool", () => {
+  const through = (name: string, input: unknown): readonly NewEntry[] => [
+    ...called().slice(0, -1),
+    modelSays([call("a", "call_tool", { name, arguments: input })]),
+  ];
+
+  it.each<[string, string, unknown, object]>([
+    ["runs the tool with its arguments", "pay", { amount: 1 }, { type: "run", input: { amount: 1 } }],
+    ["is checked against the tool's schema", "pay", { amount: "1" }, { outcome: "invalid" }],
+    ["is under the rules for the tool", "forbidden", { amount: 1 }, { outcome: "denied" }],
+    ["cannot name one that there is not", "fly", {}, { outcome: "invalid" }],
+    ["cannot name itself", "call_tool", { name: "pay", arguments: {} }, { type: "run", tool: { name: "call_tool" } }],
+  ])("%s", (_name, tool, input, plan) => {
+    expect(plans(through(tool, input))).toMatchObject([plan]);
+  });
+
+  it("is taken up after a crash as a call of the tool", () => {
+    const facts = [...through("pay", { amount: 1 }), toolStarts("a", "pay", "reconcile")];
+    expect(plans(facts)).toMatchObject([{ type: "reconcile", tool: { name: "pay" }, input: { amount: 1 } }]);
+  });
+});
+
 describe("a call that has not started", () => {
   it("runs with checked arguments", () => {
     expect(plans(called("pay"))).toMatchObject([{ type: "run", attempt: 1, input: { amount: 1 } }]);
