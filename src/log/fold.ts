@@ -417,7 +417,8 @@ function withhold(state: Draft, inboxId: string, text: string): void {
     (message) => message.role === "user" && message.blocks === input?.blocks,
   );
   // Another array, since whoever remembers something of a transcript relies on it that it only grows at its end.
-  if (index >= 0) state.messages = state.messages.with(index, { role: "user", blocks: [{ type: "text", text }] });
+  if (index >= 0)
+    state.messages = state.messages.with(index, { role: "user", blocks: [{ type: "text", text }] });
   state.inputs = state.inputs.filter((each) => each !== input);
 }
 

@@ -67,7 +67,12 @@ describe("a call through call_tool", () => {
     ["is checked against the tool's schema", "pay", { amount: "1" }, { outcome: "invalid" }],
     ["is under the rules for the tool", "forbidden", { amount: 1 }, { outcome: "denied" }],
     ["cannot name one that there is not", "fly", {}, { outcome: "invalid" }],
-    ["cannot name itself", "call_tool", { name: "pay", arguments: {} }, { type: "run", tool: { name: "call_tool" } }],
+    [
+      "cannot name itself",
+      "call_tool",
+      { name: "pay", arguments: {} },
+      { type: "run", tool: { name: "call_tool" } },
+    ],
   ])("%s", (_name, tool, input, plan) => {
     expect(plans(through(tool, input))).toMatchObject([plan]);
   });
