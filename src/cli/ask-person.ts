@@ -14,7 +14,7 @@ export function canAsk({ stdin, stdout, env }: Terminal, json: boolean): boolean
 /** Asks what the run waits for. False when the person leaves it open. */
 export async function askPerson(
   { id, sessionId, request }: InterruptRecord,
-  sessions: Pick<Sessions, "answer">,
+  { sessions, actor }: { readonly sessions: Pick<Sessions, "answer">; readonly actor: string | undefined },
   terminal: Terminal,
 ): Promise<boolean> {
   const { stdout, env } = terminal;
@@ -28,7 +28,7 @@ export async function askPerson(
     const answer = answerOf(line);
     if (answer !== null) {
       try {
-        await sessions.answer(sessionId, id, answer);
+        await sessions.answer(sessionId, id, answer, actor === undefined ? {} : { actor });
         return true;
       } catch (error) {
         if (isAppError(error, "conflict")) {

@@ -7,6 +7,7 @@ import { exitCodes } from "./exit.ts";
 import { age, dollars } from "./render/figures.ts";
 import { oneLine } from "./render/plain.ts";
 import { printTable } from "./render/table.ts";
+import { userName } from "./sending.ts";
 import { getSession, openPlace, type Place, type PlaceWishes } from "./sessions/session.ts";
 import { printJson, printLine, type Terminal } from "./terminal.ts";
 
@@ -117,7 +118,8 @@ export async function answerInterrupt(wishes: AnswerWishes, terminal: Terminal):
   await using place = await openPlace(wishes, terminal);
   const { sessions } = place;
   const { sessionId, id } = await openInterrupt(sessions, wishes.session);
-  const { actor } = wishes;
+  // A server knows its callers by their tokens.
+  const actor = wishes.actor ?? (place.local === null ? undefined : userName());
   const interrupt = await sessions.answer(sessionId, id, answer, actor === undefined ? {} : { actor });
   if (wishes.json) printJson(terminal, interrupt);
   else printLine(terminal.stdout, `${answerText(answer)}. ${goesOn(place, sessionId)}`);

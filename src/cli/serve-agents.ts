@@ -8,6 +8,10 @@ import { type HttpServer, serve } from "../http/server.ts";
 import { systemClock } from "../lib/clock.ts";
 import { AppError, errorMessage } from "../lib/errors.ts";
 import type { SessionStatus } from "../log/session-log.ts";
+import { createCatalogue } from "../models/catalogue.ts";
+import { provideModelFacts } from "../provide-models.ts";
+import { unpricedBudgets } from "../run/budget.ts";
+import type { Knowledge } from "../run/knowledge.ts";
 import { openRuntime, type Runtime } from "../runtime.ts";
 import { exitCodes } from "./exit.ts";
 import { loadAgents } from "./find-agents.ts";
@@ -145,10 +149,15 @@ function exampleCall(url: string, agents: readonly LoadedAgent[]): string {
 }
 
 function tellNotices(agents: readonly LoadedAgent[], config: Config, notices: Notices): void {
+  const facts = provideModelFacts(createCatalogue());
   for (const { agent, model } of agents) {
     if (model.type === "missing")
       notices.tell(`${agent.name} cannot answer: ${model.message}. ${model.hint}`);
     if (model.type === "scripted" && model.notice !== null) notices.tell(model.notice);
+    const worstCase: Knowledge["worstCase"] = (...call) => facts.worstCase(agent, ...call);
+    for (const warning of unpricedBudgets(agent, worstCase, config.tenantDailyUsd)) {
+      notices.tell(`${agent.name}: ${warning}`);
+    }
   }
   for (const warning of config.warnings) notices.tell(warning);
 }

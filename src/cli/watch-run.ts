@@ -83,7 +83,7 @@ async function follow(
     openInterrupts: () => sessions.interrupts({ sessionId, status: "open" }),
     ...(lines === null
       ? {}
-      : { ask: lines.besides((interrupt) => askPerson(interrupt, sessions, terminal)) }),
+      : { ask: lines.besides((interrupt) => askPerson(interrupt, { sessions, actor }, terminal)) }),
   };
   let ended = false;
   let seen = after;

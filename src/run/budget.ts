@@ -164,9 +164,13 @@ function roundUp(usd: number): number {
 }
 
 /** What a person should know before the agent runs: its budgets cannot be kept where a price is not known. @pure */
-export function unpricedBudgets(agent: Agent, worstCase: Knowledge["worstCase"]): readonly string[] {
+export function unpricedBudgets(
+  agent: Agent,
+  worstCase: Knowledge["worstCase"],
+  tenantDailyUsd: number | null = null,
+): readonly string[] {
   const { costUsd, sessionCostUsd, dailyCostUsd } = agent.limits;
-  if (costUsd === null && sessionCostUsd === null && dailyCostUsd === null) return [];
+  if ([costUsd, sessionCostUsd, dailyCostUsd, tenantDailyUsd].every((limit) => limit === null)) return [];
   return [agent.model.id, ...agent.model.fallback]
     .filter((id) => worstCase(id, 1_000, 1_000) === null)
     .map(unpricedText);

@@ -1,4 +1,5 @@
 import { relative, resolve } from "node:path";
+import type { Agent } from "../../agents/agent.ts";
 import type { LoadResult } from "../../agents/load.ts";
 import { jsonOption, type RunnableCommand } from "../command.ts";
 import { type ExitCode, exitCodes } from "../exit.ts";
@@ -31,14 +32,19 @@ async function loadAll(paths: readonly string[], terminal: Terminal): Promise<re
   return Promise.all(paths.map((path) => loadAgent(resolve(terminal.cwd, path), options)));
 }
 
-function printAsJson(results: readonly LoadResult[], terminal: Terminal): ExitCode {
+async function printAsJson(results: readonly LoadResult[], terminal: Terminal): Promise<ExitCode> {
   const problems = results.flatMap((result) => (result.ok ? [] : result.problems));
   const agents = results.flatMap((result) => {
     if (!result.ok) return [];
-    const { agent, file, model } = result.loaded;
-    return [{ name: agent.name, file, model, tools: [...agent.tools.keys()] }];
+    return [result.loaded];
   });
-  printJson(terminal, { ok: problems.length === 0, agents, problems });
+  const shown = await Promise.all(
+    agents.map(async ({ agent, file, model }) => {
+      const warnings = await budgetWarnings(agent);
+      return { name: agent.name, file, model, tools: [...agent.tools.keys()], warnings };
+    }),
+  );
+  printJson(terminal, { ok: problems.length === 0, agents: shown, problems });
   return problems.length === 0 ? exitCodes.ok : exitCodes.config;
 }
 
@@ -78,6 +84,15 @@ async function printAgent(
   printLine(stdout, `${plain(shorten(file))}: ${style("green", "ok")} ${facts}`);
   if (model.type === "missing") here(`${model.message}. ${model.hint}`);
   if (model.type === "scripted" && model.notice !== null) here(model.notice);
+  for (const warning of await budgetWarnings(agent)) printLine(stdout, `  ${plain(warning)}`);
+}
+
+async function budgetWarnings(agent: Agent): Promise<readonly string[]> {
+  const { createCatalogue } = await import("../../models/catalogue.ts");
+  const { provideModelFacts } = await import("../../provide-models.ts");
+  const { unpricedBudgets } = await import("../../run/budget.ts");
+  const { worstCase } = provideModelFacts(createCatalogue());
+  return unpricedBudgets(agent, (...call) => worstCase(agent, ...call));
 }
 
 function shortest(a: string, b: string): string {
