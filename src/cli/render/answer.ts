@@ -1,6 +1,10 @@
 import type { AssistantMessage } from "../../log/entry.ts";
 import { plain, plainStream } from "./plain.ts";
 
+function textOf(blocks: AssistantMessage["blocks"]): string {
+  return blocks.flatMap((block) => (block.type === "text" ? [block.text] : [])).join("");
+}
+
 /**
  * The model's text: streamed as it comes, and completed from the entry where deltas were missed. Ends every answer with
  * one line break.
@@ -56,8 +60,16 @@ export function answerView(style: (style: "dim", text: string) => string) {
       reset();
       return `${text}${style("dim", "↻ the answer broke off there and is asked for again")}\n`;
     },
+    /** A part of the answer is known, while the rest is still being written. */
+    reached(blocks: AssistantMessage["blocks"]): string {
+      const whole = textOf(blocks);
+      if (!whole.startsWith(streamed)) return "";
+      const missed = whole.slice(streamed.length);
+      streamed = whole;
+      return print(isLineOpen ? clean(missed) : clean(missed).replace(/^\s+/, ""));
+    },
     finished({ blocks }: AssistantMessage): string {
-      const whole = blocks.flatMap((block) => (block.type === "text" ? [block.text] : [])).join("");
+      const whole = textOf(blocks);
       const missed = whole.startsWith(streamed) ? whole.slice(streamed.length) : null;
       const inFull = () =>
         `${close()}${style("dim", "… the answer in full:")}\n${print(plain(whole).trim())}`;

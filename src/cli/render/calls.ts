@@ -29,6 +29,8 @@ interface Call {
  */
 export function callsView({ style, width, output: limits }: ViewOptions) {
   const calls = new Map<string, Call>();
+  /** Whose end was printed. */
+  const told = new Set<string>();
 
   function header({ name, input }: Call): string {
     const words = cut(callLine(name, input), Math.max(20, width - name.length - 4));
@@ -58,6 +60,7 @@ export function callsView({ style, width, output: limits }: ViewOptions) {
       if (call.finished === null) return text;
       text += ending(call, call.finished);
       calls.delete(callId);
+      told.add(callId);
     }
     return text;
   }
@@ -107,7 +110,10 @@ export function callsView({ style, width, output: limits }: ViewOptions) {
 
   return {
     asked(blocks: readonly ToolCallBlock[]): void {
-      for (const { callId, name, input, malformed } of blocks) open(callId, name, malformed ?? input);
+      // Those that were started while the answer was being written may have ended before it was complete.
+      for (const { callId, name, input, malformed } of blocks) {
+        if (!told.has(callId)) open(callId, name, malformed ?? input);
+      }
     },
     started(callId: string, name: string): string {
       open(callId, name, undefined).started = true;

@@ -27,6 +27,7 @@ test.each([
   [12_345, "12.3k"],
   [999_960, "1M"],
   [1_250_000, "1.3M"],
+  [150_000, "150k"],
 ])("%d is %s", (value, text) => expect(count(value)).toBe(text));
 
 test.each([

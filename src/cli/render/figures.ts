@@ -57,5 +57,5 @@ export function plural(value: number, noun: string): string {
 }
 
 function trimmed(value: number, digits: number): string {
-  return value.toFixed(digits).replace(/\.?0+$/, "");
+  return String(Number(value.toFixed(digits)));
 }

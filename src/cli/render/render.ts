@@ -3,9 +3,22 @@ import { retryDelay } from "../../run/after-failure.ts";
 import type { RunEvent } from "../../run/events.ts";
 import { answerView } from "./answer.ts";
 import { callsView } from "./calls.ts";
-import { count, duration, plural } from "./figures.ts";
+import {
+  answeredLine,
+  clearedLine,
+  compactedLine,
+  compactionFailedLine,
+  contextAddedLine,
+  contextLine,
+  type FactLine,
+  failureWords,
+  hookLine,
+  messageNote,
+  summaryFailedLine,
+} from "./facts.ts";
+import { count, duration } from "./figures.ts";
 import type { ViewOptions } from "./options.ts";
-import { oneLine, plain } from "./plain.ts";
+import { cut, oneLine, plain } from "./plain.ts";
 
 /** Turns the events of a session into text for a person. A state machine: the same events give the same text. */
 export interface RunView {
@@ -76,17 +89,25 @@ export function createRunView(options: ViewOptions): RunView {
       case "runResumed":
         return line("yellow", `⟳ resumed after an interruption (${duration(away)} without a process)`);
       case "modelCalled":
-        activity = `waiting for ${oneLine(entry.model)}${entry.attempt > 1 ? ` (try ${entry.attempt})` : ""}`;
+        activity =
+          entry.purpose === "summary"
+            ? `summarising older messages with ${oneLine(entry.model)}`
+            : `waiting for ${oneLine(entry.model)}${entry.attempt > 1 ? ` (try ${entry.attempt})` : ""}`;
         return "";
       case "modelFailed":
+        if (entry.purpose === "summary") return fact(summaryFailedLine(whatFailed(entry)));
         failures += 1;
         return failed(entry);
       case "assistantMessage": {
         failures = 0;
         activity = null;
         calls.asked(entry.blocks.filter((block) => block.type === "toolCall"));
-        return answer.finished(entry);
+        const text = answer.finished(entry);
+        return entry.brokeOff ? `${text}${line("yellow", "… the answer broke off there")}` : text;
       }
+      case "answerPart":
+        calls.asked(entry.blocks.filter((block) => block.type === "toolCall"));
+        return answer.reached(entry.blocks);
       case "toolStarted":
         answer.setApart();
         return answer.close() + calls.started(entry.callId, entry.name);
@@ -100,25 +121,23 @@ export function createRunView(options: ViewOptions): RunView {
         failures = 0;
         return line("yellow", `⇢ going on with ${oneLine(entry.to)} instead of ${oneLine(entry.from)}`);
       case "resultsCleared":
-        return line("grey", `⌁ ${plural(entry.results.length, "old result")} cleared to make room`);
+        return fact(clearedLine(entry));
       case "compacted":
-        return line("grey", `⌁ older messages were summarised to make room`);
+        return fact(compactedLine(entry));
       case "compactionFailed":
-        return line("grey", `⌁ making room failed: ${oneLine(entry.reason)}`);
+        return fact(compactionFailedLine(entry));
       case "hookDecided":
-        return entry.blocks
-          ? line("yellow", `⊘ hook ${oneLine(entry.hook)}: ${oneLine(entry.reason ?? entry.decision)}`)
-          : "";
+        return fact(hookLine(entry));
       case "interrupted":
         activity = null;
         return line("yellow", `⏸ ${oneLine(entry.request.message)}`);
       case "interruptResolved":
         activity = null;
-        return line("yellow", `▸ answered: ${entry.answer.action}`);
+        return fact(answeredLine(entry));
       case "contextOpened":
+        return fact(contextLine(entry));
       case "contextAdded":
-      case "answerPart":
-        return "";
+        return fact(contextAddedLine(entry));
       case "runFinished":
       case "runFailed":
         activity = null;
@@ -131,17 +150,23 @@ export function createRunView(options: ViewOptions): RunView {
     return `${answer.close()}${style(colour, text)}\n`;
   }
 
-  function message({ blocks }: UserMessage): string {
+  function fact(told: FactLine | null): string {
+    return told === null ? "" : line(told.colour, cut(told.text, Math.max(40, options.width)));
+  }
+
+  function message({ blocks, ...about }: UserMessage): string {
     const text = blocks
       .map((block) => plain(block.type === "text" ? block.text : `[${block.mediaType}]`))
       .join("\n");
     const lines = text.trim().split("\n");
-    return `${answer.close()}\n${lines.map((each) => `${style(["bold", "blue"], "›")} ${style("bold", each)}\n`).join("")}\n`;
+    const said = lines.map((each) => `${style(["bold", "blue"], "›")} ${style("bold", each)}\n`).join("");
+    const note = messageNote(about);
+    return `${answer.close()}\n${said}${note === "" ? "" : `  ${style("dim", note)}\n`}\n`;
   }
 
-  function failed({ failure, model }: ModelFailed): string {
-    const status = failure.status === undefined ? "" : ` (HTTP ${failure.status})`;
-    const what = `${oneLine(model)}: ${failureWords[failure.kind]}${status}`;
+  function failed(entry: ModelFailed): string {
+    const { failure } = entry;
+    const what = whatFailed(entry);
     const delay = retryDelay(failures, failure);
     if (delay === null) return line("red", `✗ ${what}`);
     activity = "waiting before the next try";
@@ -160,15 +185,7 @@ export function createRunView(options: ViewOptions): RunView {
   };
 }
 
-const failureWords: Readonly<Record<ModelFailed["failure"]["kind"], string>> = {
-  rateLimited: "too many requests",
-  overloaded: "overloaded",
-  network: "connection lost",
-  timeout: "no answer in time",
-  contextOverflow: "the request is too long",
-  refused: "refused",
-  badRequest: "request rejected",
-  authentication: "key not accepted",
-  quota: "no quota left",
-  unknown: "failed",
-};
+function whatFailed({ failure, model }: ModelFailed): string {
+  const status = failure.status === undefined ? "" : ` (HTTP ${failure.status})`;
+  return `${oneLine(model)}: ${failureWords[failure.kind]}${status}`;
+}
