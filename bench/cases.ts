@@ -116,6 +116,28 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "early",
+    title: "An answer with 5 calls, written within 700 ms, from its request",
+    async run({ url, rounds, options }) {
+      const answers: number[] = [];
+      const ms = await interleave(rounds, {
+        ours: async () => {
+          const result = await run<{ firstCallMs: number; answerMs: number }>(
+            HOLDFAST,
+            ["early", url, 5],
+            options,
+          );
+          answers.push(result.answerMs);
+          return result.firstCallMs;
+        },
+      });
+      return [
+        { what: "until the first call starts", unit: "ms", value: ms.ours, goal: 300 },
+        { what: "until the answer has ended", unit: "ms", value: median(answers) },
+      ];
+    },
+  },
+  {
     name: "sessions",
     title: "200 sessions at once, 5 turns each, the model takes 200 ms",
     async run({ url, rounds, options }) {

@@ -15,6 +15,7 @@ import { stepTool, systemPrompt } from "./request.ts";
  *     node bench/holdfast.ts disk URL TURNS
  *     node bench/holdfast.ts stream URL CHUNKS
  *     node bench/holdfast.ts parallel URL CALLS MS
+ *     node bench/holdfast.ts early URL CALLS
  *     node bench/holdfast.ts sessions URL COUNT TURNS LATENCY
  *     node bench/holdfast.ts work URL COUNT DATA_DIR
  *     node bench/holdfast.ts sandbox URL SESSIONS
@@ -33,6 +34,7 @@ const agent: AgentDefinition = {
       name: stepTool.name,
       description: stepTool.description,
       input: z.object({ n: z.number() }),
+      parallel: mode === "parallel",
       async run({ n }) {
         if (mode === "parallel") await new Promise((resolve) => setTimeout(resolve, second));
         return `did step ${n}`;
@@ -46,6 +48,7 @@ const modes: Readonly<Record<string, () => Promise<unknown>>> = {
   disk: measureDisk,
   stream: () => inNewRuntime(serveStream),
   parallel: () => inNewRuntime(callInParallel),
+  early: () => inNewRuntime(startEarly),
   sessions: () => inNewRuntime(measureSessions),
   work: leaveWork,
   sandbox: () => inNewRuntime(measureSandbox),
@@ -68,6 +71,17 @@ async function measureTurns(runtime: Runtime): Promise<object> {
 async function callInParallel(runtime: Runtime): Promise<object> {
   for (let i = 0; i < 5; i++) await converse(runtime, `parallel-${first}`);
   return {};
+}
+
+/** From the request of an answer that is written slowly to the start of its first call, and to its end. */
+async function startEarly(runtime: Runtime): Promise<object> {
+  await converse(runtime, "turns-5");
+  const session = await runtime.session();
+  const run = await session.send("Do the work.", { model: `anthropic/slowly-${first}` });
+  const at: Partial<Record<string, number>> = {};
+  for await (const event of run) if (event.type === "entry") at[event.entry.type] ??= event.entry.at;
+  const { modelCalled = Number.NaN, toolStarted = Number.NaN, assistantMessage = Number.NaN } = at;
+  return { firstCallMs: toolStarted - modelCalled, answerMs: assistantMessage - modelCalled };
 }
 
 /** Growth of the data directory by one session, closed, per model call. */

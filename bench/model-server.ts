@@ -10,11 +10,12 @@ import { type AnswerPlan, type Wire, wires } from "./wire.ts";
  * - `chunks-5000`: one text in 5,000 pieces, each written on its own, as fast as they are taken
  * - `paced-5000`: the same, 2,000 a second, which is how it arrives from a fast provider
  * - `parallel-100`: 100 calls in one answer, then text
+ * - `slowly-5`: 5 calls in one answer, 100 ms for each piece of it, as a model writes long arguments; then text
  *
  * `+200ms` waits before the answer begins. `GET /seen` tells how many requests there were, and, once, the milliseconds
  * between the end of each answer with calls and the arrival of the next request.
  */
-const PIECES_PER_MS = 2;
+const MS_PER_PIECE: Readonly<Record<string, number>> = { chunks: 0, paced: 0.5, slowly: 100 };
 let requests = 0;
 const gaps: number[] = [];
 /** When the last answer with calls ended. One conversation at a time makes sense of it. */
@@ -42,7 +43,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   const wire = Object.values(wires).find(({ path }) => request.url?.endsWith(path));
   const body = await textOf(request);
   const model = /"model":"([^"]+)"/.exec(body)?.[1] ?? "";
-  const wish = /^(turns|chunks|paced|parallel)-(\d+)(?:\+(\d+)ms)?$/.exec(model);
+  const wish = /^(turns|chunks|paced|parallel|slowly)-(\d+)(?:\+(\d+)ms)?$/.exec(model);
   if (wire === undefined || wish === null) {
     response.writeHead(404).end(`unknown path ${request.url} or model ${model}`);
     return;
@@ -51,7 +52,8 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   if (latency !== "0") await sleep(Number(latency));
   const plan = planFor({ kind, count: Number(count), model, body, wire });
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
-  if (kind === "chunks" || kind === "paced") await writePieces(response, wire.encode(plan), kind === "paced");
+  const msPerPiece = MS_PER_PIECE[kind];
+  if (msPerPiece !== undefined) await writePieces(response, wire.encode(plan), msPerPiece);
   else response.write(wire.encode(plan).join(""));
   response.end(() => {
     if (plan.calls.length > 0) callsSentAt = performance.now();
@@ -71,7 +73,8 @@ function planFor({ kind, count, model, body, wire }: Wish): AnswerPlan {
   if (kind === "chunks" || kind === "paced")
     return { ...base, text: Array.from({ length: count }, pieceOfText), calls: [] };
   const results = occurrences(body, wire.resultMark);
-  const wanted = kind === "parallel" ? (results === 0 ? count : 0) : results < count - 1 ? 1 : 0;
+  const isAtOnce = kind === "parallel" || kind === "slowly";
+  const wanted = isAtOnce ? (results === 0 ? count : 0) : results < count - 1 ? 1 : 0;
   if (wanted === 0) return { ...base, text: ["All ", "done."], calls: [] };
   const call = (_: unknown, i: number) => ({
     id: `call_${results}_${i}`,
@@ -95,11 +98,11 @@ function occurrences(text: string, part: string): number {
 async function writePieces(
   response: ServerResponse,
   parts: readonly string[],
-  paced: boolean,
+  msPerPiece: number,
 ): Promise<void> {
   const start = performance.now();
   for (const [sent, part] of parts.entries()) {
-    while (paced && (performance.now() - start) * PIECES_PER_MS < sent) await sleep(1);
+    while (performance.now() - start < sent * msPerPiece) await sleep(1);
     response.write(part);
     await nextTick();
   }

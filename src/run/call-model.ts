@@ -43,10 +43,11 @@ export async function callModel(
   if (recorded === null || control.cancelSignal().aborted) return;
   const started = clock.monotonic();
   const request = shortened(assemble(writer.lease.sessionId, writer.state, agent, facts), recorded);
-  using early = createEarlyStart(calls, writer, agent, control);
+  const ids = createCallIds(writer.state);
+  using early = createEarlyStart(calls, ids, writer, agent, control);
   const reading = readAnswer(() => ports.models(agent, model), request, {
     runId,
-    ids: createCallIds(writer.state),
+    ids,
     clock,
     cancel,
     emit: ports.emit,

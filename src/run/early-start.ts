@@ -2,6 +2,7 @@ import type { Agent } from "../agents/agent.ts";
 import type { AssistantBlock } from "../log/content.ts";
 import { callsOf } from "../log/fold.ts";
 import type { ModelAnswer } from "../models/model.ts";
+import type { CallIds } from "./call-ids.ts";
 import type { Calls } from "./calls.ts";
 import { hasUnasked } from "./hooks.ts";
 import type { LoopControl } from "./loop-ports.ts";
@@ -14,7 +15,7 @@ import { currentRun, type SessionWriter } from "./session-writer.ts";
  * the answer is recorded first (`answerPart`), so that the log knows which call it is that has started.
  */
 export interface EarlyStart extends Disposable {
-  /** So much of the answer is complete, with the calls' own ids; `shown` deltas of it have been shown. */
+  /** So much of the answer is complete; `shown` deltas of it have been shown. */
   offer(soFar: Pick<ModelAnswer, "blocks" | "sidecar">, shown: number): void;
   /** How many deltas had been shown when what was recorded last became complete. */
   readonly kept: number;
@@ -28,6 +29,7 @@ const MAX_RECORDED = 256 * 1024;
 
 export function createEarlyStart(
   calls: Calls,
+  ids: CallIds,
   writer: SessionWriter,
   agent: Agent,
   control: LoopControl,
@@ -56,13 +58,14 @@ export function createEarlyStart(
 
   function nextPlan(): CallPlan | null {
     if (isOver || latest === undefined || control.draining() || control.cancelSignal().aborted) return null;
-    return calls.next(callsOf(latest.blocks, writer.state.openCalls));
+    return calls.next(callsOf(ids.translate(latest.blocks), writer.state.openCalls));
   }
 
   /** False when the latest offer is not to be recorded. */
   function record(): boolean {
     if (latest === undefined || latest === recorded) return latest !== undefined;
-    const { blocks, sidecar } = latest;
+    const { sidecar } = latest;
+    const blocks = ids.translate(latest.blocks);
     const characters = JSON.stringify(blocks).length;
     if (recordedCharacters + characters > MAX_RECORDED) return false;
     recordedCharacters += characters;

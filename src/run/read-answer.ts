@@ -47,7 +47,7 @@ export async function readAnswer(
       if (event.type === "finished") return endWith(asOurs(event.answer, ids));
       if (cancel.aborted) break;
       if (event.type === "callCompleted") {
-        offer({ ...event.soFar, blocks: ids.translate(event.soFar.blocks) }, shown);
+        offer(event.soFar, shown);
         continue;
       }
       firstTokenMs ??= Math.round(clock.monotonic() - started);

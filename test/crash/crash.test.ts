@@ -92,7 +92,7 @@ function checkLog(log: readonly Entry[]): void {
   const count = (type: Entry["type"]) => log.filter((entry) => entry.type === type).length;
   expect(count("userMessage")).toBe(1);
   expect(count("runStarted")).toBe(1);
-  expect(count("assistantMessage")).toBe(7);
+  expect(count("assistantMessage"), JSON.stringify(log.slice(-3))).toBe(7);
   expect(count("runFinished")).toBe(1);
   checkCalls(log);
   const state = fold(log);
