@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { measureInstallation } from "./installation.ts";
 import { interleave, median, type Program, run, type StartOptions, start } from "./measure.ts";
+import { measureSoak } from "./soak.ts";
 
 /** One thing that is measured; its figures are compared with their goals. */
 export interface Case {
@@ -213,6 +214,11 @@ export const cases: readonly Case[] = [
         { what: "from the restart until all have asked again", unit: "ms", value: ms.ours, goal: 1_000 },
       ];
     },
+  },
+  {
+    name: "soak",
+    title: "One session of 2,000 turns",
+    run: measureSoak,
   },
   {
     name: "context",
