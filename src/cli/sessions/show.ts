@@ -1,14 +1,17 @@
 import { systemClock } from "../../lib/clock.ts";
 import type { Entry } from "../../log/entry.ts";
-import type { SessionRecord } from "../../log/session-log.ts";
+import { advance, fold } from "../../log/fold.ts";
+import { DEFAULT_TENANT, type SessionRecord } from "../../log/session-log.ts";
+import { emptyState } from "../../log/state.ts";
 import type { Sessions } from "../../run/sessions.ts";
 import { exitCodes } from "../exit.ts";
 import { age, dollars, duration, plural, tokens } from "../render/figures.ts";
-import { oneLine } from "../render/plain.ts";
+import { cut, oneLine } from "../render/plain.ts";
 import { createSessionView, type Totals } from "../render/session-view.ts";
 import { viewOptions } from "../render/view-options.ts";
 import { printJson, printLine, stylerFor, type Terminal } from "../terminal.ts";
 import { getSession, openPlace, type PlaceWishes } from "./session.ts";
+import { type Waiting, waitingOf, wordsFor } from "./waiting.ts";
 
 export interface ShowWishes extends PlaceWishes {
   readonly session: string;
@@ -20,16 +23,32 @@ export async function showSession(wishes: ShowWishes, terminal: Terminal): Promi
   await using place = await openPlace(wishes, terminal);
   const { sessions } = place;
   const session = await getSession(sessions, wishes.session);
+  const inbox = await sessions.inbox(session.id);
   if (wishes.json) {
-    printJson(terminal, { session, entries: await Array.fromAsync(allEntries(sessions, session)) });
+    const entries = await Array.fromAsync(allEntries(sessions, session));
+    printJson(terminal, { session, entries, waiting: waitingOf(fold(entries), inbox) });
     return exitCodes.ok;
   }
   const view = createSessionView(viewOptions(terminal));
-  for await (const entry of allEntries(sessions, session))
+  const state = emptyState();
+  for await (const entry of allEntries(sessions, session)) {
     terminal.stdout.write(view.add({ type: "entry", entry }));
+    advance(state, entry);
+  }
   terminal.stdout.write(view.close());
+  printWaiting(waitingOf(state, inbox), terminal);
   printSession(session, view.totals(), terminal);
   return exitCodes.ok;
+}
+
+function printWaiting(waiting: readonly Waiting[], { stdout, env }: Terminal): void {
+  if (waiting.length === 0) return;
+  const style = stylerFor(stdout, env);
+  printLine(stdout, `\n${style("bold", "Waiting")}`);
+  for (const each of waiting) {
+    const words = style("dim", oneLine(wordsFor(each)));
+    printLine(stdout, each.text === undefined ? `  ${words}` : `  › ${cut(oneLine(each.text), 60)} ${words}`);
+  }
 }
 
 /** In order, in pages. */
@@ -54,6 +73,7 @@ function printSession(session: SessionRecord, totals: Totals, { stdout, env }: T
   printLine(stdout, `\n${style("bold", oneLine(session.title ?? "Session"))}`);
   row("session", oneLine(session.id));
   row("agent", oneLine(session.agent));
+  if (session.tenant !== DEFAULT_TENANT) row("tenant", oneLine(session.tenant));
   row("status", `${oneLine(session.status)}, ${session.headSeq} entries`);
   row("age", `created ${age(now - session.createdAt)} ago, changed ${age(now - session.updatedAt)} ago`);
   const { runs, modelMs, toolsMs, overheadMs, modelCalls, toolCalls } = totals;

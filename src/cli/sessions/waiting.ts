@@ -1,0 +1,66 @@
+import type { UserBlock } from "../../log/content.ts";
+import type { Delivery } from "../../log/entry.ts";
+import type { SessionState } from "../../log/state.ts";
+import type { InboxItem } from "../../run/queue.ts";
+
+/** Something that was sent to a session and has not had its turn. */
+export interface Waiting {
+  /** The message's id, as `send` gave it. */
+  readonly id: string;
+  readonly type: "message" | "stop" | "answer";
+  /** Of a message: what becomes of it. */
+  readonly delivery?: Delivery;
+  /** Of a message. */
+  readonly text?: string;
+  readonly actor?: string;
+}
+
+/** In the order in which it will be taken: first what is in the log, then what is not yet. */
+export function waitingOf({ deferred }: SessionState, inbox: readonly InboxItem[]): readonly Waiting[] {
+  const inLog = deferred.flatMap(({ inboxId, blocks, delivery, stopped }): readonly Waiting[] =>
+    inboxId === undefined || delivery === "note" || stopped
+      ? []
+      : [{ id: inboxId, type: "message", delivery, text: textOf(blocks) }],
+  );
+  return [...inLog, ...inbox.map(waitingItem)];
+}
+
+function waitingItem({ id, command }: InboxItem): Waiting {
+  switch (command.type) {
+    case "message": {
+      const { delivery = "steer", blocks, actor } = command;
+      return {
+        id,
+        type: "message",
+        delivery,
+        text: textOf(blocks),
+        ...(actor === undefined ? {} : { actor }),
+      };
+    }
+    case "answer":
+    case "stop":
+      return { id, type: command.type };
+  }
+}
+
+const deliveryWords: Readonly<Record<Delivery, string>> = {
+  steer: "seen before the next model call",
+  followUp: "answered by a run of its own",
+  interrupt: "stops the run, then is answered",
+};
+
+/** What becomes of it, for people. */
+export function wordsFor({ type, delivery = "steer", actor }: Waiting): string {
+  switch (type) {
+    case "stop":
+      return "a stop";
+    case "answer":
+      return "a person's answer";
+    case "message":
+      return actor === undefined ? deliveryWords[delivery] : `${actor}, ${deliveryWords[delivery]}`;
+  }
+}
+
+function textOf(blocks: readonly UserBlock[]): string {
+  return blocks.map((block) => (block.type === "text" ? block.text : `[${block.mediaType}]`)).join("\n");
+}
