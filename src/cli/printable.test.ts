@@ -134,6 +134,7 @@ describe("a server that sends control characters", () => {
   const session = {
     id: evil("s_1"),
     agent: evil("agent"),
+    tenant: evil("tenant"),
     title: evil("title"),
     status: evil("idle"),
     lastRunEnd: evil("end"),
@@ -153,6 +154,11 @@ describe("a server that sends control characters", () => {
       return [500, { error: { code: "internal", message: evil("defect"), hint: evil("hint") } }];
     }
     if (path.endsWith("/stop")) return [200, { stopped: true }];
+    if (path.endsWith("/inbox")) {
+      const blocks = [{ type: "text", text: evil("waiting") }];
+      const command = { type: "message", blocks, delivery: "followUp", actor: evil("actor") };
+      return [200, { items: [{ id: evil("in_1"), at: 0, command }] }];
+    }
     if (path.includes("/events")) {
       const after = Number(new URLSearchParams(path.split("?")[1]).get("after"));
       return [200, { entries: entries(...facts).filter((entry: Entry) => entry.seq > after) }];
