@@ -166,7 +166,7 @@ describe("the budgets of run and session", () => {
   it("say in the question what happened and which command answers it", () => {
     const { exceeded } = check(spent3, { costUsd: 3.5 });
     expect(exceeded?.message).toBe(
-      "The budget of this run is used up: $3.00 of $3.50. The next call may cost up to $5.00. Raise it: holdfast interrupts answer s --raise 8; or end the run: --end",
+      "$3.00 of $3.50 is spent, the budget of this run, and the next call may cost up to $5.00. Raise it: holdfast interrupts answer s --raise 8; or end the run: --end",
     );
   });
 });

@@ -140,15 +140,15 @@ export function askForMore(
   sessionId: string,
 ): InterruptRequest {
   const whose = {
-    run: "The budget of this run",
-    session: "The budget of this session",
-    agent: `Today's budget of the agent ${key}`,
-    tenant: `Today's budget of the tenant ${key}`,
+    run: "the budget of this run",
+    session: "the budget of this session",
+    agent: `today's budget of the agent ${key}`,
+    tenant: `today's budget of the tenant ${key}`,
   }[scope];
   const enough = roundUp(Math.max(limitUsd * 2, spentUsd + usd));
   return {
     kind: "budget",
-    message: `${whose} is used up: ${dollars(spentUsd)} of ${dollars(limitUsd)}. The next call may cost up to ${dollars(usd)}. Raise it: holdfast interrupts answer ${sessionId} --raise ${enough}; or end the run: --end`,
+    message: `${dollars(spentUsd)} of ${dollars(limitUsd)} is spent, ${whose}, and the next call may cost up to ${dollars(usd)}. Raise it: holdfast interrupts answer ${sessionId} --raise ${enough}; or end the run: --end`,
     budget: { scope, key, limitUsd, spentUsd, neededUsd: usd },
   };
 }

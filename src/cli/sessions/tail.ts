@@ -44,7 +44,7 @@ async function* untilIdle(
 ): AsyncGenerator<RunEvent> {
   const isIdleAt = async (seq: number) => {
     const { status, headSeq } = await sessions.get(id);
-    return status === "idle" && headSeq <= seq;
+    return (status === "idle" || status === "waiting") && headSeq <= seq;
   };
   if (await isIdleAt(after)) return;
   for await (const event of events) {
@@ -58,6 +58,7 @@ const settles: ReadonlySet<string> = new Set([
   "sessionCreated",
   "userMessage",
   "stopRequested",
+  "interrupted",
   "runFinished",
   "runFailed",
 ]);
