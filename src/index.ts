@@ -8,6 +8,7 @@
  * ```
  */
 export type { AgentDefinition } from "./agents/define.ts";
+export type { ContextView } from "./context/view.ts";
 export { defineHook, type HookDefinition } from "./hooks/define.ts";
 export type { Hook, HookAnswer, HookQuestion } from "./hooks/hook.ts";
 export type { ErrorCode } from "./lib/errors.ts";
