@@ -151,6 +151,7 @@ const entries = [
     failure: modelFailure,
     durationMs: z.number(),
     purpose,
+    lostCall: z.exactOptional(z.literal(true)),
   }),
   z.strictObject({
     ...header,

@@ -192,6 +192,8 @@ export interface ModelFailed {
   readonly failure: ModelFailure;
   readonly durationMs: number;
   readonly purpose?: "summary";
+  /** It broke off after a part of the answer had come: what that cost is not known. */
+  readonly lostCall?: true;
 }
 
 export interface ModelFailure {

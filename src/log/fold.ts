@@ -77,10 +77,12 @@ export function advance(state: Draft, entry: Entry): void {
     case "modelFailed": {
       // A summary that fails is a failed compaction, and no failure of the turn.
       const { attempt, failure, purpose } = entry;
+      if (entry.lostCall) loseCall(state);
       updateRun(state, (run) => ({
         ...run,
         calling: false,
-        reservedUsd: 0,
+        // What is kept of an answer is counted with it.
+        reservedUsd: run.part === null ? 0 : run.reservedUsd,
         resumes: 0,
         failures: purpose === undefined ? [...run.failures, { attempt, failure }] : run.failures,
       }));

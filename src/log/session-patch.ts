@@ -58,6 +58,9 @@ export function sessionPatch(entries: readonly Entry[]): SessionPatch {
       case "interrupted":
         status = "waiting";
         break;
+      case "modelFailed":
+        if (entry.lostCall) unpricedCalls += 1;
+        break;
       case "runFinished":
         status = "idle";
         lastRunEnd = entry.reason;
@@ -86,7 +89,6 @@ export function sessionPatch(entries: readonly Entry[]): SessionPatch {
       case "userMessage":
       case "contextOpened":
       case "contextAdded":
-      case "modelFailed":
       case "modelSwitched":
       case "answerPart":
       case "toolStarted":

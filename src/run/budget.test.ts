@@ -63,6 +63,15 @@ const costs = (costUsd: number | null, more: object = {}): NewEntry =>
   ({ ...modelSays([text("ok")]), costUsd, ...more }) as NewEntry;
 const reserved = (usd: number, attempt = 1): NewEntry =>
   ({ ...modelIsCalled(attempt), reservation: { usd, budgets: [] } }) as NewEntry;
+const failed: NewEntry = {
+  type: "modelFailed",
+  runId: "r1",
+  model: "scripted",
+  attempt: 1,
+  failure: { kind: "network", message: "" },
+  durationMs: 1,
+};
+const part: NewEntry = { type: "answerPart", runId: "r1", model: "scripted", blocks: [text("half")] };
 const resumed: NewEntry = { type: "runResumed", runId: "r1", nodeId: "n", epoch: 2, lostCall: true };
 const ended: NewEntry = { type: "runFinished", runId: "r1", reason: "endTurn" };
 const nextRun = [userSays("again", "in-2"), { ...runStarts("r2") }];
@@ -127,6 +136,24 @@ describe("the budgets of run and session", () => {
     [
       "count a lost call at the most that it can have been",
       [...running, reserved(5), resumed],
+      { costUsd: 6 },
+      { exceeded: { budget: { spentUsd: 5 } } },
+    ],
+    [
+      "count one that failed with a part of its answer there like that, too",
+      [...running, reserved(5), { ...failed, lostCall: true } as NewEntry],
+      { costUsd: 6 },
+      { exceeded: { budget: { spentUsd: 5 } } },
+    ],
+    [
+      "do not count one that was refused",
+      [...running, reserved(5), failed],
+      { costUsd: 6 },
+      { reservation: { usd: 5 } },
+    ],
+    [
+      "count what is kept of an answer once, although its call failed",
+      [...running, reserved(5), part, failed, costs(null, { brokeOff: true })],
       { costUsd: 6 },
       { exceeded: { budget: { spentUsd: 5 } } },
     ],

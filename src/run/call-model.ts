@@ -62,7 +62,11 @@ export async function callModel(
   if (end.type === "failed") {
     if (read.shown > early.kept) ports.emit({ type: "retracted", runId });
     const { failure } = end;
-    writer.append({ type: "modelFailed", runId, model, attempt: step.attempt, failure, durationMs: totalMs });
+    // What is kept of an answer (`settleAnswer`) is counted with it.
+    const isLost = read.firstTokenMs !== null && currentRun(writer).part === null;
+    const lost = isLost ? { lostCall: true as const } : {};
+    const { attempt } = step;
+    writer.append({ type: "modelFailed", runId, model, attempt, failure, durationMs: totalMs, ...lost });
     return;
   }
   const { answer } = end;

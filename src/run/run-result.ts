@@ -145,6 +145,7 @@ function createTally(): Tally {
           endWaiting(entry.at);
           break;
         case "modelFailed":
+          if (entry.lostCall) costUsd = null;
           askedAt = entry.at;
           modelCalls += 1;
           modelMs += entry.durationMs;

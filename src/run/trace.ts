@@ -186,7 +186,12 @@ function createTracer(): { add(entry: Entry): void; result(): Trace } {
         open = items.push(newCall(entry, at, turn)) - 1;
         break;
       case "modelFailed":
-        finishCall({ outcome: "failed", failure: entry.failure, totalMs: entry.durationMs });
+        finishCall({
+          outcome: "failed",
+          failure: entry.failure,
+          totalMs: entry.durationMs,
+          ...(entry.lostCall ? { costUsd: null } : {}),
+        });
         break;
       case "assistantMessage":
         finishCall({

@@ -91,6 +91,7 @@ export const spendContract: readonly StoreContractCase[] = [
       const ends: readonly (readonly [NewEntry, number])[] = [
         [answered(0.1), 0.1],
         [failed, 0],
+        [{ ...failed, lostCall: true } as NewEntry, 0.6],
         [called(), 0],
         [{ type: "runResumed", runId: "r", nodeId: "n", epoch: 2, lostCall: true }, 0.6],
         [{ type: "runFinished", runId: "r", reason: "stopped", lostCall: true }, 0.6],
@@ -107,7 +108,7 @@ export const spendContract: readonly StoreContractCase[] = [
         assert.deepEqual([rest.settledUsd, reservedUsd], [settledUsd, 0], end.type);
       }
       const { total } = await store.costs({ by: "day" });
-      assert.deepEqual([total.unpricedCalls, total.lostCalls], [3, 3]);
+      assert.deepEqual([total.unpricedCalls, total.lostCalls], [4, 4]);
     },
   },
   {

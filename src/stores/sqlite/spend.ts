@@ -30,7 +30,8 @@ export function accountFor(database: Database, account: Account, entries: readon
         if (entry.reservation !== undefined) reserve(database, account.session, entry.reservation);
         break;
       case "modelFailed":
-        release(database, account.session);
+        if (entry.lostCall) settleLost(database, { ...account, actor }, entry);
+        else release(database, account.session);
         break;
       case "assistantMessage":
         settle(database, { ...account, actor }, entry);
