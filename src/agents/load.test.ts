@@ -52,7 +52,9 @@ test("loads an agent with all that it refers to", async () => {
     systemPrompt: "./prompt.md",
     workspace: "./data",
     model: { id: "anthropic/x", reasoning: "low" },
-    tools: [{ type: "function", module: "./tools/refund.ts", effect: "keyed", timeout: "30s" }],
+    tools: [
+      { type: "function", module: "./tools/refund.ts", effect: "keyed", timeout: "30s", parallel: true },
+    ],
     permissions: { deny: ["sh*"] },
     sandbox: { memory: "512MiB" },
   });
@@ -68,7 +70,7 @@ test("loads an agent with all that it refers to", async () => {
     workspaceTemplate: join(folder, "data"),
   });
   expect([...agent.tools.keys()]).toEqual(["shell", "refund"]);
-  expect(agent.tools.get("refund")).toMatchObject({ effect: "keyed", timeoutMs: 30_000 });
+  expect(agent.tools.get("refund")).toMatchObject({ effect: "keyed", timeoutMs: 30_000, parallel: true });
   expect(agent.policy({ name: "shell", input: {}, effect: "once" }).type).toBe("deny");
 });
 

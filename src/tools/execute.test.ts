@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { pngImage } from "../../test/sample-images.ts";
+import { AppError } from "../lib/errors.ts";
 import { noteText } from "../log/notes.ts";
 import type { Sandbox } from "../sandboxes/sandbox.ts";
 import { defineTool } from "./define.ts";
@@ -170,6 +171,16 @@ describe("a tool that does not end", () => {
     expect(await executing).toEqual({
       outcome: "cancelled",
       blocks: [text(expect.stringContaining("What it had done until then stays done."))],
+    });
+  });
+
+  test("is over at once when the time of the run is up, and the model is told so", async () => {
+    const end = new AbortController();
+    const executing = execute(toolThat(obedient), {}, probe({ signal: end.signal }).context);
+    end.abort(new AppError("timeout", "the run has reached its time limit"));
+    expect(await executing).toEqual({
+      outcome: "timedOut",
+      blocks: [text(expect.stringContaining("because the run has reached its time limit"))],
     });
   });
 

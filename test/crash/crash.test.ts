@@ -172,10 +172,12 @@ describe("a node that is killed", () => {
       first.process.kill("SIGKILL");
       await first.ended;
       kills += 1;
-      for (let ended: number | string = ""; ended !== 0; ) {
+      // Each lives longer than the one before: on a busy machine none would get any further, and a run that does not is given up.
+      let longestLifeMs = 60;
+      for (let ended: number | string = ""; ended !== 0; longestLifeMs *= 1.2) {
         const node = startNode(directory);
         await node.ready;
-        const timer = setTimeout(() => node.process.kill("SIGKILL"), Math.random() * 60);
+        const timer = setTimeout(() => node.process.kill("SIGKILL"), Math.random() * longestLifeMs);
         ended = await node.ended;
         clearTimeout(timer);
         if (ended === "SIGKILL") kills += 1;
