@@ -115,6 +115,17 @@ describe("the part of a request that the one before it held", () => {
     expect(prefix.reusable).toBe(reusable);
   });
 
+  it("is known also where the log was read from the compaction on only", () => {
+    const log = entries(...twoTurns, compacts, opens("compacted"), asked(), ...turn("c"));
+    const from = log.findIndex(({ type }) => type === "compacted");
+    for (const end of [from + 2, log.length]) {
+      const [whole, tail] = [fold(log.slice(0, end)), fold(log.slice(from, end))];
+      expect(tail.sent).toEqual(whole.sent);
+      expect(tail.toolUses).toEqual(whole.toolUses);
+      expect(nextPrefix(tail, agent, MODEL, facts)).toEqual(nextPrefix(whole, agent, MODEL, facts));
+    }
+  });
+
   it("does not end where only results that no request has held are cleared", () => {
     const { broke } = prefixAfter([...twoTurns, clears("b")]);
     expect(broke).toBeUndefined();
