@@ -34,9 +34,7 @@ export interface LoopPorts {
 
 /** How the world reaches into a loop that is under way. */
 export interface LoopControl {
-  /** Aborted by a stop that concerns the step that begins now. */
-  readonly stopSignal: () => AbortSignal;
-  /** Aborted by such a stop, and when the session is abandoned. */
+  /** Aborted by a stop that concerns the step that begins now, when the run's time is up, and when the session is abandoned. */
   readonly cancelSignal: () => AbortSignal;
   /** Aborted when this process may not go on with the session: it shuts down, or it lost the lease. Nothing is written then. */
   readonly abandoned: AbortSignal;

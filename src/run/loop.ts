@@ -32,6 +32,8 @@ export async function runLoop(
   const calls = createCalls(writer, agent, ports, control);
   const known = knowledgeOf(agent, ports, writer.lease);
   while (!control.draining() && !control.abandoned.aborted) {
+    // Hooks may still be asked about the result of a call that ended before its answer did.
+    if (writer.state.openCalls.length === 0) await runTools(calls, writer, control);
     const step = nextStep(writer.state, agent, known);
     switch (step.type) {
       case "wait":

@@ -26,9 +26,9 @@ export function withTimeLimit(
     | { readonly cancel: AbortSignal; readonly up: AbortSignal; readonly signal: AbortSignal }
     | undefined;
 
-  /** One for each run, since a run has many steps. */
+  /** One for each run, since a run has many steps; another one when a person's answer has moved its end. */
   function timeUp(run: RunState): AbortSignal {
-    if (timer?.runId !== run.id) {
+    if (timer?.runId !== run.id || timer.startedAt !== run.startedAt) {
       timer?.[Symbol.dispose]();
       timer = startTimer(run, agent, clock);
     }
@@ -53,16 +53,17 @@ export function withTimeLimit(
 
 interface Timer extends Disposable {
   readonly runId: string;
+  readonly startedAt: number;
   readonly signal: AbortSignal;
 }
 
-function startTimer(run: RunState, { limits }: Agent, clock: Clock): Timer {
+function startTimer({ id: runId, startedAt }: RunState, { limits }: Agent, clock: Clock): Timer {
   const up = new AbortController();
   const over = new AbortController();
-  const leftMs = Math.max(0, run.startedAt + limits.durationMs - clock.now());
+  const leftMs = Math.max(0, startedAt + limits.durationMs - clock.now());
   clock.sleep(leftMs, over.signal).then(
     () => up.abort(new AppError("timeout", "the run has reached its time limit")),
     () => {},
   );
-  return { runId: run.id, signal: up.signal, [Symbol.dispose]: () => over.abort() };
+  return { runId, startedAt, signal: up.signal, [Symbol.dispose]: () => over.abort() };
 }

@@ -180,7 +180,6 @@ export function createWorker(options: WorkerOptions): Worker {
     const emit = (delta: Delta) => options.emit(sessionId, delta, writer.state.headSeq);
     const sessionPorts = { ...ports, emit };
     const control = {
-      stopSignal: stops.stopSignal,
       cancelSignal: stops.cancelSignal,
       abandoned,
       draining: () => closing.signal.aborted,
@@ -260,7 +259,7 @@ function abandonAll(active: ReadonlyMap<string, Active>): void {
 function createStops(
   writer: SessionWriter,
   abandoned: AbortSignal,
-): Pick<LoopControl, "stopSignal" | "cancelSignal"> & { obey(): void } {
+): Pick<LoopControl, "cancelSignal"> & { obey(): void } {
   let stopping = new AbortController();
   let cancel = AbortSignal.any([stopping.signal, abandoned]);
 
@@ -274,10 +273,6 @@ function createStops(
   }
 
   return {
-    stopSignal() {
-      obey();
-      return stopping.signal;
-    },
     cancelSignal() {
       obey();
       return cancel;

@@ -167,6 +167,30 @@ describe("a call that is complete before its answer is", () => {
   });
 });
 
+it("hooks are asked about the result of a call that ended before its answer did, before the model is", async () => {
+  const release = Promise.withResolvers<void>();
+  const hook = defineHook({
+    on: "afterTool",
+    name: "reviewer",
+    ask: async () => {
+      await release.promise;
+      return { context: "Mind the gap." };
+    },
+  });
+  await using at = await setUp({ agent: { hooks: [hook] } });
+  const first = await at.model.asked(1);
+  first.write(completed(LOOK));
+  at.look.end(1);
+  await eventually(async () => story(await at.log()).endsWith("toolFinished"));
+  first.write(finished(LOOK));
+  await eventually(async () => story(await at.log()).endsWith("assistantMessage"));
+  release.resolve();
+  const second = await at.model.asked(2);
+  expect(JSON.stringify(second.request.messages)).toContain("Mind the gap.");
+  second.write(finished(text("Done.")));
+  await at.events;
+});
+
 describe("an answer that breaks off behind a call that has started", () => {
   it("is kept as far as it was complete: the call runs once, and the model goes on from its result", async () => {
     await using at = await setUp();
