@@ -88,6 +88,53 @@ test("tokens come from both variables, without repetition", () => {
   expect(config.clientToken()).toBe(token);
 });
 
+test("a token may stand behind the name of its tenant", () => {
+  const base64 = "c2VjcmV0IHRoYXQgaXMgbG9uZw==";
+  const env = {
+    HOLDFAST_TOKEN: token,
+    HOLDFAST_TOKENS: `acme=${token}, b.c-1=${base64},${base64.toUpperCase()}`,
+  };
+  const config = readConfig({}, env);
+  expect(config.bearerTokens()).toEqual([
+    { tenant: "acme", token },
+    { tenant: "b.c-1", token: base64 },
+    { tenant: "default", token: base64.toUpperCase() },
+  ]);
+  expect(config.clientToken()).toBe(token);
+  expect(readConfig({}, { HOLDFAST_TOKENS: `acme=${token}` }).clientToken()).toBe(token);
+  const twice = { HOLDFAST_TOKENS: `acme=${token},umbrella=${token}` };
+  expect(() => readConfig({}, twice)).toThrow("belongs to more than one tenant");
+});
+
+test("limits of tenants and the time to drain, and what they cannot be", () => {
+  expect(readConfig({}, {})).toMatchObject({
+    tenantLimits: { runs: null, sessionsPerMinute: null },
+    drainMs: 30_000,
+  });
+  const env = {
+    HOLDFAST_TENANT_RUNS: "8",
+    HOLDFAST_TENANT_SESSIONS_PER_MINUTE: "60",
+    HOLDFAST_DRAIN_TIMEOUT: "2m",
+  };
+  expect(readConfig({}, env)).toMatchObject({
+    tenantLimits: { runs: 8, sessionsPerMinute: 60 },
+    drainMs: 120_000,
+  });
+  expect(readConfig({ drainTimeout: "0s" }, env).drainMs).toBe(0);
+  const wrong = {
+    HOLDFAST_TENANT_RUNS: "0",
+    HOLDFAST_TENANT_SESSIONS_PER_MINUTE: "many",
+    HOLDFAST_DRAIN_TIMEOUT: "30",
+  };
+  const error = catchError(() => readConfig({}, wrong));
+  expect(isAppError(error, "invalid_config") && error.message.split("\n")).toEqual([
+    'HOLDFAST_TENANT_RUNS "0" is not a whole number above 0',
+    'HOLDFAST_TENANT_SESSIONS_PER_MINUTE "many" is not a whole number above 0',
+    'HOLDFAST_DRAIN_TIMEOUT "30" is not a time of at most a day such as "30s" or "5m"',
+  ]);
+  expect(() => readConfig({ drainTimeout: "2d" }, {})).toThrow('--drain-timeout "2d"');
+});
+
 test("printing a configuration shows no secret", () => {
   const config = readConfig({}, { HOLDFAST_TOKEN: token, ANTHROPIC_API_KEY: "sk-secret" });
   expect(inspect(config, { depth: 9 }) + JSON.stringify(config)).not.toMatch(/sk-secret|0123456789abcdef/);

@@ -110,7 +110,7 @@ export function readConfig(overrides: ConfigOverrides = {}, env: Environment = {
     tenantLimits,
     drainMs,
     bearerTokens: () => tokensIn(env),
-    clientToken: () => tokensIn(env)[0]?.token,
+    clientToken: () => (tokensOf(env.HOLDFAST_TOKEN ?? "")[0] ?? tokensIn(env)[0])?.token,
     warnings: unknownVariables(env),
   };
 }
@@ -240,11 +240,16 @@ function readDrain({ name, value = DEFAULT_DRAIN }: Setting, problems: string[])
  * may have the name of a tenant before it: "acme=TOKEN".
  */
 function tokensIn(env: Environment): readonly BearerToken[] {
-  const listed = `${env.HOLDFAST_TOKEN ?? ""},${env.HOLDFAST_TOKENS ?? ""}`
-    .split(",")
-    .map((token) => token.trim())
-    .filter((token) => token !== "");
-  return [...new Set(listed)].map((entry) => {
+  const listed = tokensOf(`${env.HOLDFAST_TOKEN ?? ""},${env.HOLDFAST_TOKENS ?? ""}`);
+  // The token of a client on the same machine stands there a second time, without its tenant.
+  const isNamed = ({ token }: BearerToken) =>
+    listed.some((other) => other.token === token && other.tenant !== DEFAULT_TENANT);
+  return listed.filter((each) => each.tenant !== DEFAULT_TENANT || !isNamed(each));
+}
+
+function tokensOf(list: string): readonly BearerToken[] {
+  const entries = list.split(",").map((entry) => entry.trim());
+  return [...new Set(entries.filter((entry) => entry !== ""))].map((entry) => {
     // In base64, "=" stands at the end only.
     const [, tenant = DEFAULT_TENANT, token = entry] =
       /^([A-Za-z0-9][A-Za-z0-9._-]{0,63})=(?!=*$)(.*)$/.exec(entry) ?? [];
