@@ -14,10 +14,10 @@ import {
   toolStarts,
   userSays,
 } from "../testing/log-builder.ts";
-import type { Message } from "./content.ts";
+import { type Message, noUsage } from "./content.ts";
 import type { Delivery, Entry, NewEntry } from "./entry.ts";
 import { fold } from "./fold.ts";
-import { isSteered } from "./state.ts";
+import { carriedState, isSteered, type SessionState } from "./state.ts";
 
 /** "user: hi | assistant: call a, call b | tool: a=1 b=2", so that a transcript can be read in a test. */
 function transcript(...facts: readonly NewEntry[]): string {
@@ -319,3 +319,180 @@ it("is the same for a whole log as entry by entry, and ignores what a newer rele
   expect(state.headSeq).toBe(log.length);
   expect(state.messages).toHaveLength(3);
 });
+
+describe("a compaction", () => {
+  const long = [
+    ...twoCalls,
+    toolEnds("a", "x", "old a"),
+    toolEnds("b", "y", "old b"),
+    modelIsCalled(),
+    modelSays([call("c", "x")], { usage: { ...noUsage, input: 900, output: 100 } }),
+    toolEnds("c", "x", "new c"),
+  ];
+
+  it("of results shows a marker in the place of each, where its file is or that there is none", () => {
+    const cleared: NewEntry = {
+      type: "resultsCleared",
+      runId: "r1",
+      results: [
+        { callId: "a", file: ".holdfast/outputs/a.txt" },
+        { callId: "b", file: null },
+      ],
+      tokensBefore: 1_000,
+      tokensAfter: 400,
+    };
+    const story = transcript(...long, cleared);
+    expect(story).toMatch(/tool: a=<holdfast-note.*outputs\/a\.txt.* b=<holdfast-note.*call y again.* \| /s);
+    expect(story).toMatch(/tool: c=new c$/);
+    const state = fold(entries(...long, cleared));
+    expect(state).toMatchObject({
+      measured: { tokens: 400 },
+      compactedSince: true,
+      compactionFailedAt: null,
+    });
+    expect(state.run?.compactions).toEqual(["results"]);
+  });
+
+  it("replaces the transcript, and keeps what else is known", () => {
+    const before = fold(entries(...long, userSays("later")));
+    const state = fold(entries(...long, userSays("later"), compactedAt(before, 2)));
+    expect(state.messages).toMatchObject([
+      { role: "user", blocks: [{ text: "the summary" }] },
+      ...before.messages.slice(-2),
+    ]);
+    expect(state).toMatchObject({
+      context: null,
+      compactedSince: true,
+      measured: { tokens: 77, messages: 3 },
+    });
+    expect(state.usage).toMatchObject({ input: before.usage.input + 10 });
+    expect(state.run).toMatchObject({ id: "r1", turns: 2, compactions: ["summary"] });
+    expect(state.callIds).toEqual(new Set());
+  });
+
+  it("that failed leaves the transcript, and the overflow that made it necessary", () => {
+    const overflow: NewEntry = {
+      type: "modelFailed",
+      runId: "r1",
+      model: "scripted",
+      attempt: 1,
+      failure: { kind: "contextOverflow", message: "too long" },
+      durationMs: 1,
+    };
+    const failed: NewEntry = {
+      type: "compactionFailed",
+      runId: "r1",
+      tier: "summary",
+      reason: "no text",
+      tokens: 1_000,
+      usage: { ...noUsage, input: 10 },
+      costUsd: 0.5,
+    };
+    const facts = [...long, modelIsCalled(), overflow];
+    const state = fold(entries(...facts, failed));
+    expect(state.messages).toEqual(fold(entries(...facts)).messages);
+    expect(state).toMatchObject({ compactionFailedAt: 1_000, costUsd: 0.5, compactedSince: false });
+    expect(state.run).toMatchObject({
+      compactions: ["summary"],
+      failures: [{ failure: { kind: "contextOverflow" } }],
+    });
+
+    const after = fold(entries(...facts, failed, compactedAt(fold(entries(...facts, failed)), 1)));
+    expect(after.run).toMatchObject({ compactions: ["summary", "summary"], failures: [] });
+  });
+
+  it("leaves a message that a hook withholds afterwards withheld, also when folding begins here", () => {
+    const before = fold(entries(...long, userSays("secret")));
+    const veto: NewEntry = {
+      type: "hookDecided",
+      runId: "r1",
+      hook: "censor",
+      point: "input",
+      subject: "in-secret",
+      decision: "veto",
+      blocks: true,
+      durationMs: 1,
+    };
+    const log = stored(entries(...long, userSays("secret"), compactedAt(before, 1), veto));
+    for (const part of [log, fromCompaction(log)]) {
+      expect(JSON.stringify(fold(part).messages)).not.toContain("secret");
+      expect(JSON.stringify(fold(part).messages)).toContain("was withheld");
+    }
+  });
+
+  it("is where folding may begin: whatever happened before and after, the state is the same", () => {
+    for (let seed = 1; seed <= 100; seed++) {
+      const log = stored(entries(...anyLog(seed)));
+      expect(fold(fromCompaction(log)), `log ${seed}`).toEqual(fold(log));
+    }
+  });
+});
+
+/** One message in the place of all but the newest. */
+function compactedAt(state: SessionState, kept: number): NewEntry {
+  return {
+    type: "compacted",
+    runId: "r1",
+    tier: "summary",
+    messages: [
+      { role: "user", blocks: [{ type: "text", text: "the summary" }] },
+      ...(kept === 0 ? [] : state.messages.slice(-kept)),
+    ],
+    carried: carriedState(state),
+    tokensBefore: 100,
+    tokensAfter: 77,
+    usage: { ...noUsage, input: 10, output: 1 },
+    costUsd: 0.25,
+  };
+}
+
+/** As a store gives them back. */
+function stored(log: readonly Entry[]): readonly Entry[] {
+  return JSON.parse(JSON.stringify(log));
+}
+
+function fromCompaction(log: readonly Entry[]): readonly Entry[] {
+  return log.slice(log.findLastIndex(({ type }) => type === "compacted"));
+}
+
+/** What a runtime could have written, with at least one compaction in it; always the same for one seed. */
+function anyLog(seed: number): readonly NewEntry[] {
+  let random = seed;
+  const below = (limit: number) => {
+    random = (random * 48_271) % 2_147_483_647;
+    return random % limit;
+  };
+  const facts: NewEntry[] = [created()];
+  while (facts.length < 60 || !facts.some(({ type }) => type === "compacted")) {
+    const name = `${facts.length}`;
+    const state = fold(entries(...facts));
+    facts.push(below(6) === 0 ? anybodySays(name, below) : runtimeDoes(name, state, below));
+  }
+  return facts;
+}
+
+type Below = (limit: number) => number;
+
+function anybodySays(name: string, below: Below): NewEntry {
+  const choice = below(5);
+  if (choice === 0) return stopIsAsked(name);
+  if (choice === 1) return { type: "contextAdded", source: "hook", text: name };
+  const delivery = below(2) === 0 ? "steer" : "followUp";
+  return { type: "userMessage", blocks: [{ type: "text", text: name }], inboxId: name, delivery };
+}
+
+function runtimeDoes(name: string, state: SessionState, below: Below): NewEntry {
+  if (state.run === null) return state.unanswered === null ? userSays(name) : runStarts(name);
+  const open = state.openCalls.find(({ result }) => result === null);
+  if (open !== undefined) return toolEnds(open.callId, "x", name);
+  if (state.run.calling)
+    return modelSays(below(3) > 0 ? [call(name, "x"), call(`${name}b`, "x")] : [text(name)]);
+  if (below(3) === 0) return compactedAt(state, below(4) === 0 ? 0 : keepable(state));
+  return state.run.answered !== null && below(2) === 0 ? runEnds() : modelIsCalled();
+}
+
+/** What is unanswered, or the last group. */
+function keepable({ messages }: SessionState): number {
+  const unanswered = messages.length - 1 - messages.findLastIndex(({ role }) => role !== "user");
+  return Math.max(unanswered, messages.at(-1)?.role === "tool" ? 2 : 1);
+}

@@ -10,8 +10,38 @@ const folder = join(import.meta.dirname, "../../test/fixtures/logs");
 describe("logs of earlier releases", () => {
   const files = readdirSync(folder).filter((name) => name.endsWith(".jsonl"));
 
-  test("there is one for each version", () => {
-    expect(files).toEqual(Array.from({ length: ENTRY_VERSION }, (_, i) => `v${i + 1}.jsonl`));
+  test("there is at least one for each version", () => {
+    const versions = new Set(files.map((name) => Number(/^v(\d+)(?:-\d+)?\.jsonl$/.exec(name)?.[1])));
+    expect(versions).toEqual(new Set(Array.from({ length: ENTRY_VERSION }, (_, i) => i + 1)));
+  });
+
+  test("hold every type of entry", () => {
+    const types: Readonly<Record<FactType, true>> = {
+      sessionCreated: true,
+      userMessage: true,
+      runStarted: true,
+      runResumed: true,
+      contextOpened: true,
+      contextAdded: true,
+      modelCalled: true,
+      modelFailed: true,
+      modelSwitched: true,
+      answerPart: true,
+      assistantMessage: true,
+      toolStarted: true,
+      toolFinished: true,
+      hookDecided: true,
+      resultsCleared: true,
+      compacted: true,
+      compactionFailed: true,
+      interrupted: true,
+      interruptResolved: true,
+      stopRequested: true,
+      runFinished: true,
+      runFailed: true,
+    };
+    const held = new Set(files.flatMap((name) => read(name).map((entry) => entry.type)));
+    expect(held).toEqual(new Set(Object.keys(types)));
   });
 
   test.each(files)("%s reads as entries of today", (file) => {
@@ -66,6 +96,29 @@ describe("logs of earlier releases", () => {
       "user",
     ]);
   });
+});
+
+test("v1-2, in which everything happens, folds to what it meant, also from its compaction on", () => {
+  const entries = read("v1-2.jsonl");
+  const state = fold(entries);
+  expect(state).toMatchObject({
+    agent: "keeper",
+    run: null,
+    openCalls: [],
+    unanswered: null,
+    lastRun: { end: "endTurn" },
+    usage: { input: 174_781, output: 10_055 },
+    unpricedCalls: 2,
+    raisedUsd: 10,
+    toldDay: "2026-02-03",
+    context: { cause: "compacted" },
+  });
+  expect(state.costUsd).toBeCloseTo(0.267125);
+  expect(state.lostUsd).toBeCloseTo(0.038051);
+  expect(state.messages).toHaveLength(12);
+  expect(JSON.stringify(state.messages[0])).toContain("Look after the bees.");
+  const from = entries.findLastIndex(({ type }) => type === "compacted");
+  expect(fold(entries.slice(from))).toEqual(state);
 });
 
 test("what a later release wrote passes through untouched", () => {
