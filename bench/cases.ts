@@ -133,7 +133,8 @@ export const cases: readonly Case[] = [
         },
       });
       return [
-        { what: "until the first call starts", unit: "ms", value: ms.ours, goal: 300 },
+        // The floor is when the first call has been written.
+        { what: "until the first call starts", unit: "ms", value: ms.ours, floor: 300, goal: 350 },
         { what: "until the answer has ended", unit: "ms", value: median(answers) },
       ];
     },

@@ -47,7 +47,7 @@ export function createEarlyStart(
       for (let plan = nextPlan(); plan?.type === "run"; plan = nextPlan()) {
         // Hooks are asked when the answer is complete.
         const moment = { point: "beforeTool", subject: plan.call.callId, tool: plan.tool.name } as const;
-        if (hasUnasked(moment, writer.state, agent) || !record()) return;
+        if (hasUnasked(moment, writer.state, agent) || !(isRecorded(plan) || record())) return;
         void calls.perform(plan).then(startDue);
       }
     } catch {
@@ -61,9 +61,13 @@ export function createEarlyStart(
     return calls.next(callsOf(ids.translate(latest.blocks), writer.state.openCalls));
   }
 
-  /** False when the latest offer is not to be recorded. */
+  function isRecorded({ call }: CallPlan): boolean {
+    return writer.state.openCalls.some(({ callId }) => callId === call.callId);
+  }
+
+  /** False when that would be too much. */
   function record(): boolean {
-    if (latest === undefined || latest === recorded) return latest !== undefined;
+    if (latest === undefined) return false;
     const { sidecar } = latest;
     const blocks = ids.translate(latest.blocks);
     const characters = JSON.stringify(blocks).length;
