@@ -414,13 +414,16 @@ function applyHook(state: Draft, entry: HookDecided): void {
 
 /** A message that a hook does not let pass is not shown to any model, in this run or later. */
 function withhold(state: Draft, inboxId: string, text: string): void {
+  const blocks = [{ type: "text", text } as const];
+  state.deferred = state.deferred.map((message) =>
+    message.inboxId === inboxId ? { blocks, delivery: "note", stopped: message.stopped } : message,
+  );
   const input = state.inputs.find((each) => each.inboxId === inboxId);
   const index = state.messages.findLastIndex(
     (message) => message.role === "user" && message.blocks === input?.blocks,
   );
   // Another array, since whoever remembers something of a transcript relies on it that it only grows at its end.
-  if (index >= 0)
-    state.messages = state.messages.with(index, { role: "user", blocks: [{ type: "text", text }] });
+  if (index >= 0) state.messages = state.messages.with(index, { role: "user", blocks });
   state.inputs = state.inputs.filter((each) => each !== input);
 }
 
@@ -501,6 +504,7 @@ function noteCompaction(state: Draft, tier: CompactionTier): void {
   updateRun(state, (run) => ({
     ...run,
     calling: false,
+    resumes: 0,
     compactions: [...run.compactions, tier],
     failures: run.failures.filter(({ failure }) => failure.kind !== "contextOverflow"),
   }));
