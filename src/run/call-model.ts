@@ -9,6 +9,7 @@ import type { RetryDelay } from "./after-failure.ts";
 import { createCallIds } from "./call-ids.ts";
 import type { Calls } from "./calls.ts";
 import { createEarlyStart } from "./early-start.ts";
+import { hookDue } from "./hooks.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import type { Step } from "./next-step.ts";
 import { failedBecause, type Reading, readAnswer } from "./read-answer.ts";
@@ -30,7 +31,10 @@ export async function callModel(
   const { clock } = ports;
   const { id: runId, model } = currentRun(writer);
   const cancel = control.cancelSignal();
-  if (step.delay !== null && !(await waitBeforeRetry(step.delay, ports, cancel))) return;
+  if (step.delay !== null) {
+    // A message that has come meanwhile joins the request, once hooks have been asked about it.
+    if (!(await waitBeforeRetry(step.delay, ports, cancel)) || hookDue(writer.state, agent) !== null) return;
+  }
 
   // Where no shared budget is in force the request goes out while this is being written: a model call is not an effect that
   // must not happen twice, and its answer is appended behind it.

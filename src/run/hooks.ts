@@ -3,7 +3,7 @@ import type { Hook, HookAnswer, HookQuestion } from "../hooks/hook.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { withoutUndefined } from "../lib/json.ts";
 import type { HookDecided, HookPoint } from "../log/entry.ts";
-import { hookKey, type RunState, type SessionState } from "../log/state.ts";
+import { hookKey, type Input, type RunState, type SessionState } from "../log/state.ts";
 import { matchesPattern } from "../permissions/rules.ts";
 import { textOf } from "./hook-question.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
@@ -41,13 +41,22 @@ export function turnSubject({ id, turns, attempts }: RunState): string {
   return `${id} ${attempts > 0 ? turns : turns + 1}`;
 }
 
-function momentsBeforeRequest({ run, inputs }: SessionState): readonly HookMoment[] {
+function momentsBeforeRequest(state: SessionState): readonly HookMoment[] {
+  const { run } = state;
   if (run === null) return [];
   return [
     { point: "sessionStart", subject: run.id },
-    ...inputs.map(({ inboxId }) => ({ point: "input" as const, subject: inboxId })),
+    ...inputsOfRequest(state).map(({ inboxId }) => ({ point: "input" as const, subject: inboxId })),
     { point: "beforeModel", subject: turnSubject(run) },
   ];
+}
+
+/** The messages that no model has seen yet and the next request holds, those included that join it when it is sent. */
+function inputsOfRequest({ inputs, deferred }: SessionState): readonly Input[] {
+  const joining = deferred.flatMap(({ inboxId, blocks, delivery }) =>
+    inboxId === undefined || delivery === "followUp" ? [] : [{ inboxId, blocks }],
+  );
+  return [...inputs, ...joining];
 }
 
 function unasked(moment: HookMoment, state: SessionState, agent: Agent): readonly Hook[] {
@@ -138,10 +147,12 @@ function toVerdict(answer: HookAnswer, point: HookPoint): Verdict {
 
 /** What a question says about a moment that is no tool call. @pure */
 export function aboutMoment({ point, subject }: HookMoment, state: SessionState): Record<string, unknown> {
-  const { run, inputs, messages } = state;
+  const { run, messages } = state;
   switch (point) {
     case "input":
-      return { message: textOf(inputs.find(({ inboxId }) => inboxId === subject)?.blocks ?? []) };
+      return {
+        message: textOf(inputsOfRequest(state).find(({ inboxId }) => inboxId === subject)?.blocks ?? []),
+      };
     case "beforeModel":
       return { model: run?.model, turn: (run?.turns ?? 0) + 1, costUsd: run?.costUsd };
     case "beforeCompact":

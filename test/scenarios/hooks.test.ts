@@ -185,6 +185,29 @@ describe("the other points", () => {
     expect(lastText(scenario)).not.toContain("4111");
   });
 
+  it("input is asked about a message that comes while a request waits to be tried again", async () => {
+    const { made, asked } = hook("input", ({ message }) =>
+      String(message).includes("4111") ? { decision: "veto" } : {},
+    );
+    const script = {
+      turns: [
+        { error: { kind: "overloaded" as const, retryAfterMs: 300 } },
+        { text: "Hello.", times: "any" as const },
+      ],
+    };
+    await using scenario = await startScenario(script, { agent: { hooks: [made] } });
+    const session = await scenario.session();
+    const events = await session.send("Hi");
+    for await (const event of events) {
+      if (event.type === "entry" && event.entry.type === "modelFailed") await session.send("My card is 4111");
+    }
+    expect(asked.map(({ message }) => message)).toEqual(["Hi", "My card is 4111"]);
+    expect((await scenario.log(session)).at(-1)).toMatchObject({ type: "runFinished", reason: "hook" });
+    expect(scenario.model.requests).toHaveLength(1);
+    await collect(await session.send("Hello?"));
+    expect(lastText(scenario)).not.toContain("4111");
+  });
+
   it("beforeModel is asked once for each turn, also when the request is tried again", async () => {
     const { tool } = payments();
     const { made, asked } = hook("beforeModel");
