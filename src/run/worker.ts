@@ -135,7 +135,7 @@ export function createWorker(options: WorkerOptions): Worker {
     const lease = await log.claim(sessionId);
     if (lease === undefined) return;
     try {
-      await workWithLease(lease, entry);
+      if (!closing.signal.aborted) await workWithLease(lease, entry);
     } finally {
       // A lease that was lost is not ours to give back, which the store knows. One that cannot be given back now (a full
       // disk) stays ours: nobody else takes the session up, so it is tried again as one that could not be written.
@@ -182,7 +182,8 @@ export function createWorker(options: WorkerOptions): Worker {
     const control = {
       cancelSignal: stops.cancelSignal,
       abandoned,
-      draining: () => closing.signal.aborted,
+      // A stop is obeyed to its end, for which somebody waits.
+      draining: () => closing.signal.aborted && writer.state.run?.stopRequested !== true,
     };
     try {
       do {

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Entry } from "../../src/index.ts";
-import type { Script } from "../../src/testing/testing.ts";
+import { createFakeClock, type Script } from "../../src/testing/testing.ts";
 import { ask, json } from "./api-server.ts";
 import { holdfast, type Running, startHoldfast } from "./holdfast-process.ts";
+import { startScenario } from "./in-process.ts";
 
 /** A server that is told to end, as a rolling deployment does it: real processes, a scripted model. */
 
@@ -125,6 +126,34 @@ test("what has not come to its end within the limit is left as it is, and not ma
   const stop = await holdfast(["sessions", "stop", "s"], { cwd: agent });
   expect(stop).toMatchObject({ exitCode: 0, stdout: "Stopped s.\n" });
   expect((await shown()).entries.at(-1)).toMatchObject({ type: "runFinished", reason: "stopped" });
+});
+
+test("a run that waits for its next try is left at once", async () => {
+  const failing: Script = { turns: [{ times: "any", error: { kind: "overloaded", status: 529 } }] };
+  const clock = createFakeClock();
+  await using scenario = await startScenario(failing, { clock });
+  const session = await scenario.session();
+  await session.send("hello");
+  await until(async () => clock.sleeping > 0 && (await scenario.log(session)).at(-1)?.type === "modelFailed");
+  await scenario.runtime.drain(600_000);
+  expect(clock.sleeping).toBe(0);
+  expect((await scenario.log(session)).at(-1)?.type).toBe("modelFailed");
+});
+
+test("a stop is heard while a server drains, and nothing is begun after it", async () => {
+  const silent: Script = { turns: [{ times: "any", text: "late", delayMs: { first: 600_000 } }] };
+  await using scenario = await startScenario(silent);
+  const session = await scenario.session();
+  await session.send("hello");
+  await until(async () => (await scenario.log(session)).at(-1)?.type === "modelCalled");
+  const drained = scenario.runtime.drain(600_000);
+  await session.send("later", { delivery: "followUp" });
+  await session.send("instead", { delivery: "interrupt" });
+  await drained;
+  const log = await scenario.log(session);
+  expect(log.at(-1)).toMatchObject({ type: "runFinished", reason: "stopped" });
+  expect(log.filter(({ type }) => type === "runStarted")).toHaveLength(1);
+  expect(await scenario.runtime.sessions.get(session.id)).toMatchObject({ status: "queued" });
 });
 
 test("a second signal ends it at once", async () => {
