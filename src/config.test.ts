@@ -30,6 +30,14 @@ test("the command line is stronger than the environment", () => {
   });
 });
 
+test("a tenant's budget is an amount of dollars", () => {
+  const read = (amount: string) => readConfig({}, { HOLDFAST_TENANT_DAILY_USD: amount }).tenantDailyUsd;
+  expect([read("25"), read(" 0.50 "), read("")]).toEqual([25, 0.5, null]);
+  for (const wrong of ["0", "-1", "$5", "much", "1e3"]) {
+    expect(() => read(wrong), wrong).toThrow(`HOLDFAST_TENANT_DAILY_USD "${wrong}" is not an amount`);
+  }
+});
+
 test("blank is not set", () => {
   expect(readConfig({}, { HOLDFAST_PORT: " ", ANTHROPIC_API_KEY: "" }).models.hasKey("anthropic")).toBe(
     false,
