@@ -45,7 +45,7 @@ export type {
 export type { CostQuery, CostReport, CostRow, Costs } from "./run/costs.ts";
 export type { RunEvent } from "./run/events.ts";
 export type { InterruptFilter, InterruptRecord, InterruptStatus } from "./run/interrupts.ts";
-export type { RunQueue } from "./run/queue.ts";
+export type { Command, InboxItem, RunQueue } from "./run/queue.ts";
 export type { RunResult, RunTiming } from "./run/run-result.ts";
 export { collectRun } from "./run/run-result.ts";
 export type { AnswerOptions, CreateSession, DirectCommand, SendMessage, Sessions } from "./run/sessions.ts";

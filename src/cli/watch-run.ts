@@ -65,7 +65,7 @@ async function follow(
   const summary = createRunSummary();
   for (const entry of earlier) summary.add({ type: "entry", entry });
 
-  using shown = json ? showJson(terminal) : showText(earlier, messageId, { notices, terminal });
+  using shown = json ? showJson(terminal) : showText(earlier, { messageId, actor, notices, terminal });
   const steer = async (line: string) => {
     const blocks = [{ type: "text", text: line }] as const;
     const by = actor === undefined ? {} : { actor };
@@ -126,14 +126,15 @@ function showJson({ stdout }: Terminal): Shown {
   };
 }
 
-function showText(
-  earlier: readonly Entry[],
-  messageId: string | null,
-  { notices, terminal }: Pick<WatchOptions, "notices" | "terminal">,
-): Shown {
+interface Watching extends Pick<WatchOptions, "notices" | "terminal">, Pick<RunToWatch, "actor"> {
+  readonly messageId: string | null;
+}
+
+function showText(earlier: readonly Entry[], { messageId, actor, notices, terminal }: Watching): Shown {
   const view = createRunView({
     ...viewOptions(terminal),
     ...(messageId === null ? {} : { hideMessage: messageId }),
+    ...(actor === undefined ? {} : { viewer: actor }),
   });
   for (const entry of earlier) view.skip(entry);
   const screen = openScreen(terminal, view.activity);

@@ -99,10 +99,14 @@ export function answeredLine({ answer, actor }: InterruptResolved): FactLine {
   }
 }
 
-/** Who sent a message and what becomes of it; empty for an ordinary one. */
-export function messageNote({ actor, delivery }: Pick<UserMessage, "actor" | "delivery">): string {
-  const how = delivery === "followUp" ? "answered by a run of its own" : null;
-  return [actor === undefined ? null : oneLine(actor), how].filter((part) => part !== null).join(", ");
+/** Who sent a message, unless it was the viewer, and what becomes of it; empty for an ordinary one. */
+export function messageNote(
+  { actor, delivery }: Pick<UserMessage, "actor" | "delivery">,
+  viewer: string | undefined,
+): string {
+  const who = actor === undefined || actor === viewer ? [] : [oneLine(actor)];
+  const how = delivery === "followUp" ? ["answered by a run of its own"] : [];
+  return [...who, ...how].join(", ");
 }
 
 export const failureWords: Readonly<Record<ModelFailure["kind"], string>> = {

@@ -7,6 +7,8 @@ export interface ViewOptions {
   readonly output: OutputLimits;
   /** The message whose sender watches, and that is therefore not repeated. */
   readonly hideMessage?: string;
+  /** Who looks: need not be told that they said something. */
+  readonly viewer?: string;
 }
 
 /** How many lines of a call's output are shown: the first ones as they come, the last ones when it has ended. */

@@ -160,7 +160,7 @@ export function createRunView(options: ViewOptions): RunView {
       .join("\n");
     const lines = text.trim().split("\n");
     const said = lines.map((each) => `${style(["bold", "blue"], "›")} ${style("bold", each)}\n`).join("");
-    const note = messageNote(about);
+    const note = messageNote(about, options.viewer);
     return `${answer.close()}\n${said}${note === "" ? "" : `  ${style("dim", note)}\n`}\n`;
   }
 
