@@ -85,27 +85,40 @@ async function follow(
       ? {}
       : { ask: lines.besides((interrupt) => askPerson(interrupt, { sessions, actor }, terminal)) }),
   };
-  let ended = false;
-  let seen = after;
-  const show = async (shownEvents: AsyncIterable<RunEvent>) => {
-    for await (const event of shownEvents) {
-      if (event.type === "entry") {
-        if (event.entry.seq <= seen) continue;
-        seen = event.entry.seq;
-      }
-      summary.add(event);
-      shown.add(event);
-      ended = isEnd(event);
-    }
-  };
-  await show(messageId === null ? untilRunEnds(events, people) : untilAnswered(events, messageId, people));
+  const reader = createReader(after, (event) => {
+    summary.add(event);
+    shown.add(event);
+  });
+  await reader.read(
+    messageId === null ? untilRunEnds(events, people) : untilAnswered(events, messageId, people),
+  );
   // A line that came too late for the run begins one of its own.
   for (let line = await lines?.last(); line != null && !leaving.signal.aborted; line = await lines?.last()) {
     const again = sessions.watch(sessionId, { after, signal: leaving.signal });
-    await show(untilAnswered(again, line, people));
+    await reader.read(untilAnswered(again, line, people));
   }
   stopping.release();
-  return ended ? summary.result() : null;
+  return reader.atEnd() ? summary.result() : null;
+}
+
+/** Passes on what was not seen before, over several readings of one log. */
+function createReader(after: number, add: (event: RunEvent) => void) {
+  let seen = after;
+  let isAtEnd = false;
+  return {
+    async read(events: AsyncIterable<RunEvent>): Promise<void> {
+      for await (const event of events) {
+        if (event.type === "entry") {
+          if (event.entry.seq <= seen) continue;
+          seen = event.entry.seq;
+        }
+        add(event);
+        isAtEnd = isEnd(event);
+      }
+    },
+    /** Whether the last event was the end of a run, or of what can be seen of it now. */
+    atEnd: () => isAtEnd,
+  };
 }
 
 function isEnd(event: RunEvent): boolean {
