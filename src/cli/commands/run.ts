@@ -30,7 +30,7 @@ export const run: RunnableCommand = {
     {
       command: 'holdfast run "Find what is odd in sales.csv" --file sales.csv',
       explanation:
-        "exit code 0: done, 1: failed, 9: ended at a limit, 10: stopped by somebody else, 11: waits for a person, 130: Ctrl-C",
+        "what you type meanwhile steers it; exit code 0: done, 1: failed, 9: ended at a limit, 10: stopped by somebody else, 11: waits for a person, 130: Ctrl-C",
     },
     {
       command: 'holdfast run --continue "And now as a table"',
