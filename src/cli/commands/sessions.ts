@@ -17,7 +17,10 @@ const list: RunnableCommand = {
   summary: "sessions, the latest change first",
   options: [
     { flags: "--agent <name>", description: "only those of this agent" },
-    { flags: "--status <status>", description: "only those that are idle, queued, running or waiting (for a person)" },
+    {
+      flags: "--status <status>",
+      description: "only those that are idle, queued, running or waiting (for a person)",
+    },
     { flags: "--limit <number>", description: "at most so many, up to 1000 (default: 20)" },
     { flags: "--after <cursor>", description: "go on where a page ended: what its last line says" },
     ...place,
