@@ -37,6 +37,7 @@ export function createRunView(options: ViewOptions): RunView {
   const answer = answerView(style);
   let calls = callsView(options);
   let failures = 0;
+  let isPartKnown = false;
   let activity: string | null = null;
   /** Characters of the arguments that the model is writing. */
   let argumentSize = 0;
@@ -72,7 +73,7 @@ export function createRunView(options: ViewOptions): RunView {
       case "waiting":
         return "";
       case "retracted":
-        return answer.retracted();
+        return isPartKnown ? answer.close() : answer.retracted();
     }
   }
 
@@ -100,12 +101,14 @@ export function createRunView(options: ViewOptions): RunView {
         return failed(entry);
       case "assistantMessage": {
         failures = 0;
+        isPartKnown = false;
         activity = null;
         calls.asked(entry.blocks.filter((block) => block.type === "toolCall"));
         const text = answer.finished(entry);
         return entry.brokeOff ? `${text}${line("yellow", "… the answer broke off there")}` : text;
       }
       case "answerPart":
+        isPartKnown = true;
         calls.asked(entry.blocks.filter((block) => block.type === "toolCall"));
         return answer.reached(entry.blocks);
       case "toolStarted":
@@ -167,6 +170,8 @@ export function createRunView(options: ViewOptions): RunView {
   function failed(entry: ModelFailed): string {
     const { failure } = entry;
     const what = whatFailed(entry);
+    // Calls of it have been started, so that it is not asked for again.
+    if (isPartKnown) return line("yellow", `↻ ${what}, going on with what was complete`);
     const delay = retryDelay(failures, failure);
     if (delay === null) return line("red", `✗ ${what}`);
     activity = "waiting before the next try";
