@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import type { Clock } from "../lib/clock.ts";
 import { isAppError } from "../lib/errors.ts";
 import { fold } from "../log/fold.ts";
 import { agentWith } from "../testing/agent-builder.ts";
@@ -7,9 +8,9 @@ import { created, entries, runStarts, userSays } from "../testing/log-builder.ts
 import type { SessionWriter } from "./session-writer.ts";
 import { withTimeLimit } from "./time-limit.ts";
 
-/** A run that began when the clock did, and may take a minute. */
-function setUp() {
-  const clock = createFakeClock(2_000);
+/** A run that began when the clock did, and may take a minute. `clock` can be told to be something else. */
+function setUp(changes: Partial<Clock> = {}) {
+  const clock = Object.assign(createFakeClock(2_000), changes);
   const writer = { state: fold(entries(created(), userSays("hi"), runStarts())) } as SessionWriter;
   const stop = new AbortController();
   const outside = {
@@ -48,6 +49,34 @@ it("the end moves with what does not count", async () => {
   expect(signal.aborted).toBe(false);
   await clock.advance(1);
   expect(signal.aborted).toBe(true);
+});
+
+it("an early timer does not cancel what the decision would begin again", async () => {
+  const { now, sleep } = createFakeClock(2_000);
+  const early: number[] = [];
+  const { control } = setUp({
+    now,
+    sleep: (ms, signal) => (early.push(ms) < 3 ? Promise.resolve() : sleep(ms, signal)),
+  });
+  const signal = control.cancelSignal();
+  await new Promise(setImmediate);
+  expect(early).toEqual([60_000, 60_000, 60_000]);
+  expect(signal.aborted).toBe(false);
+});
+
+it("a wall clock that is set back gives a step its time again", async () => {
+  let back = 0;
+  const { clock, control } = setUp();
+  const { now } = clock;
+  Object.assign(clock, { now: () => now() - back });
+  const signal = control.cancelSignal();
+  await clock.advance(60_000);
+  back = 10_000;
+  expect(signal.aborted).toBe(true);
+  const again = control.cancelSignal();
+  expect(again.aborted).toBe(false);
+  await clock.advance(10_000);
+  expect(again.aborted).toBe(true);
 });
 
 it("no timer outlives the loop", () => {

@@ -28,7 +28,9 @@ export function withTimeLimit(
 
   /** One for each run, since a run has many steps; another one when a person's answer has moved its end. */
   function timeUp(run: RunState): AbortSignal {
-    if (timer?.runId !== run.id || timer.startedAt !== run.startedAt) {
+    // A wall clock can be set back: what is cancelled while the decision sees time left would be begun again without end.
+    const isWrong = timer?.signal.aborted && !isTimeUp(run, agent, clock.now());
+    if (timer?.runId !== run.id || timer.startedAt !== run.startedAt || isWrong) {
       timer?.[Symbol.dispose]();
       timer = startTimer(run, agent, clock);
     }
@@ -57,13 +59,19 @@ interface Timer extends Disposable {
   readonly signal: AbortSignal;
 }
 
-function startTimer({ id: runId, startedAt }: RunState, { limits }: Agent, clock: Clock): Timer {
+function startTimer(run: RunState, agent: Agent, clock: Clock): Timer {
+  const { id: runId, startedAt } = run;
   const up = new AbortController();
   const over = new AbortController();
-  const leftMs = Math.max(0, startedAt + limits.durationMs - clock.now());
-  clock.sleep(leftMs, over.signal).then(
-    () => up.abort(new AppError("timeout", "the run has reached its time limit")),
-    () => {},
-  );
+
+  /** Not before the decision sees it, too: timers can be early. */
+  async function strike(): Promise<void> {
+    while (!isTimeUp(run, agent, clock.now())) {
+      await clock.sleep(startedAt + agent.limits.durationMs - clock.now(), over.signal);
+    }
+    up.abort(new AppError("timeout", "the run has reached its time limit"));
+  }
+
+  strike().catch(() => {});
   return { runId, startedAt, signal: up.signal, [Symbol.dispose]: () => over.abort() };
 }
