@@ -392,8 +392,9 @@ function closeCalls(state: Draft): void {
 }
 
 function applyHook(state: Draft, entry: HookDecided): void {
-  if (entry.point === "sessionStart") state.sessionHooks.add(entry.hook);
-  else state.hooks.set(hookKey(entry), entry);
+  // One that has said no is asked again by the next run, so that the session does not begin without it.
+  if (entry.point !== "sessionStart") state.hooks.set(hookKey(entry), entry);
+  else if (!entry.blocks) state.sessionHooks.add(entry.hook);
   if (entry.decision === "change" && entry.point === "beforeTool") {
     replaceCall(state, entry.subject, (call) => ({ ...call, amended: { input: entry.input } }));
   }
@@ -404,10 +405,9 @@ function applyHook(state: Draft, entry: HookDecided): void {
     withhold(state, entry.subject, noteText(`hook ${entry.hook}`, "A message was withheld here."));
   }
   if (entry.context !== undefined) addNote(state, `hook ${entry.hook}`, entry.context);
-  // A run that may not end goes on with the reason for it.
+  // A run that may not end goes on with the reason for it: a request has to have something to answer.
   if (entry.point === "runEnd" && entry.decision === "veto") {
-    if (entry.context === undefined && entry.reason !== undefined)
-      addNote(state, `hook ${entry.hook}`, entry.reason);
+    if (entry.context === undefined) addNote(state, `hook ${entry.hook}`, entry.reason ?? NOT_DONE);
     updateRun(state, (run) => ({ ...run, answered: null }));
   }
 }
@@ -426,6 +426,8 @@ function withhold(state: Draft, inboxId: string, text: string): void {
   if (index >= 0) state.messages = state.messages.with(index, { role: "user", blocks });
   state.inputs = state.inputs.filter((each) => each !== input);
 }
+
+const NOT_DONE = "You are not done yet: go on with the work.";
 
 /** Points at which "no" is the end of the run: there is nothing else to go on with. */
 const ENDING: ReadonlySet<HookDecided["point"]> = new Set(["sessionStart", "input", "beforeModel"]);

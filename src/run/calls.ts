@@ -57,13 +57,26 @@ export function createCalls(
     if (executed !== null) await askAfterTool(asked.call, executed, writer, agent, ports, control);
   }
 
-  /** What hooks say is in the log, so that the call is planned anew when they have been asked. */
-  async function afterHooks(plan: Extract<CallPlan, { type: "run" }>): Promise<CallPlan> {
-    if (!needsAsking(plan.call, plan.tool.name, writer.state, agent)) return plan;
-    await askBeforeTool(plan, writer, agent, ports, control);
+  /**
+   * What hooks say is in the log, so that the call is planned anew when one has been asked: the next one is asked about what
+   * would run, and only while rules allow it.
+   */
+  async function afterHooks(asked: Extract<CallPlan, { type: "run" }>): Promise<CallPlan> {
+    let plan: CallPlan = asked;
+    while (plan.type === "run" && needsAsking(plan.call, plan.tool.name, writer.state, agent)) {
+      await askBeforeTool(plan, writer, agent, ports, control);
+      plan = planOpen(plan.call);
+      // Nothing was asked: the call is not going to start.
+      if (control.cancelSignal().aborted) break;
+    }
+    return plan;
+  }
+
+  /** What is to be done about a call by now. */
+  function planOpen(call: OpenCall): CallPlan {
     const { state } = writer;
-    const call = state.openCalls.find(({ callId }) => callId === plan.call.callId) ?? plan.call;
-    return planCall(call, { state, run: currentRun(writer), agent, now: ports.clock.now() });
+    const now = state.openCalls.find(({ callId }) => callId === call.callId) ?? call;
+    return planCall(now, { state, run: currentRun(writer), agent, now: ports.clock.now() });
   }
 
   return {
@@ -77,10 +90,7 @@ export function createCalls(
         if (call.result !== null) continue;
         const known = underWay.get(call.callId);
         const mayShare = known ?? isIndependent(call, agent);
-        if (known === undefined && (mayShare || !isBusy)) {
-          const { state } = writer;
-          return planCall(call, { state, run: currentRun(writer), agent, now: ports.clock.now() });
-        }
+        if (known === undefined && (mayShare || !isBusy)) return planOpen(call);
         if (!mayShare) return null;
         isBusy = true;
       }

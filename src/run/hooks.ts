@@ -79,8 +79,8 @@ function hasAnswered({ name }: Hook, { point, subject }: HookMoment, state: Sess
 }
 
 /**
- * Asks the hooks of a moment, in order, until one says no. Appends a `hookDecided` for each. Returns early, without one,
- * when the run is stopped or the session abandoned.
+ * Asks the hooks of a moment, in order, until one says no, or changes what the next one would be asked about. Appends a
+ * `hookDecided` for each. Returns early, without one, when the run is stopped or out of time, or the session abandoned.
  * @param about what the question says besides session and run.
  */
 export async function askHooks(
@@ -96,6 +96,7 @@ export async function askHooks(
   const { sessionId } = writer.lease;
   const cancel = control.cancelSignal();
   for (const hook of unasked(moment, writer.state, agent)) {
+    if (cancel.aborted) return;
     const began = clock.monotonic();
     const question = { point, agent: agent.name, sessionId, runId, ...about };
     const verdict = await ask(hook, question, cancel);
@@ -110,7 +111,7 @@ export async function askHooks(
       durationMs: Math.round(clock.monotonic() - began),
     };
     writer.append(decided);
-    if (decided.blocks || decided.decision === "end") return;
+    if (decided.blocks || decided.decision === "change") return;
   }
 }
 

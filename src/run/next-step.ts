@@ -51,10 +51,13 @@ export function nextStep(state: SessionState, agent: Agent, known: Knowledge): S
   if (run.ending !== null) return { type: "stop", reason: run.ending };
   if (isWaiting(run)) return { type: "wait" };
   if (isCrashLooping(run)) return { type: "fail", error: crashLoop(run) };
+  const isOver = isTimeUp(run, agent, known.now);
   if (run.answered !== null) {
-    return askFirst("runEnd", state, run, agent) ?? { type: "stop", reason: endOf(run.answered) };
+    // Out of time nobody is asked any more: a run that may not end would have to end all the same.
+    const hook = isOver ? null : askFirst("runEnd", state, run, agent);
+    return hook ?? { type: "stop", reason: endOf(run.answered) };
   }
-  if (isTimeUp(run, agent, known.now)) return { type: "stop", reason: "timeLimit" };
+  if (isOver) return { type: "stop", reason: "timeLimit" };
   return run.failures.length > 0 ? recover(state, run, agent, known) : nextTurn(state, run, agent, known);
 }
 

@@ -11,6 +11,7 @@ import {
   type HookDefinition,
   type HookQuestion,
 } from "../../src/index.ts";
+import { createFakeClock } from "../../src/testing/testing.ts";
 import { collect, type Scenario, startScenario, story } from "./in-process.ts";
 
 /** A hook that answers with `answer` and remembers what it was asked. */
@@ -106,6 +107,30 @@ describe("beforeTool", () => {
     expect([paid, asked]).toEqual([[], []]);
   });
 
+  it("is asked about what would run, which the hooks before it have made of the call", async () => {
+    const { tool, paid } = payments();
+    const first = hook("beforeTool", { input: { amount: 99 } }, { name: "first" });
+    const second = hook("beforeTool", ({ input }) => ({ decision: "veto", reason: JSON.stringify(input) }));
+    const agent = { tools: [tool], hooks: [first.made, second.made] };
+    await using scenario = await startScenario(paysThenSays, { agent });
+    const log = await say(scenario);
+    expect(paid).toEqual([]);
+    expect(one(log, "hookDecided").map(({ decision, reason }) => [decision, reason])).toEqual([
+      ["change", undefined],
+      ["veto", '{"amount":99}'],
+    ]);
+  });
+
+  it("is not asked about arguments that the hook before it has made invalid", async () => {
+    const { tool, paid } = payments();
+    const first = hook("beforeTool", { input: { amount: "all" } }, { name: "first" });
+    const second = hook("beforeTool");
+    const agent = { tools: [tool], hooks: [first.made, second.made] };
+    await using scenario = await startScenario(paysThenSays, { agent });
+    await say(scenario);
+    expect([paid, second.asked]).toEqual([[], []]);
+  });
+
   it("is asked only about its tools", async () => {
     const { tool, paid } = payments();
     const { made, asked } = hook("beforeTool", { decision: "veto" }, { tools: ["shell", "write*"] });
@@ -169,6 +194,23 @@ describe("the other points", () => {
     await collect(await session.send("Hi again"));
     expect(asked).toHaveLength(1);
     expect(JSON.stringify(scenario.model.requests[0]?.messages)).toContain("called Ada");
+  });
+
+  it("sessionStart is asked again where it has said no", async () => {
+    let open = false;
+    const { made, asked } = hook("sessionStart", () => (open ? {} : { decision: "veto", reason: "closed" }));
+    await using scenario = await startScenario(
+      { turns: [{ text: "Hello.", times: "any" }] },
+      { agent: { hooks: [made] } },
+    );
+    const session = await scenario.session();
+    await collect(await session.send("Hi"));
+    await collect(await session.send("Hi again"));
+    expect(scenario.model.requests).toHaveLength(0);
+    open = true;
+    await collect(await session.send("Now?"));
+    await collect(await session.send("And now?"));
+    expect([scenario.model.requests.length, asked.length]).toEqual([2, 3]);
   });
 
   it("input may keep a message from every model", async () => {
@@ -241,6 +283,52 @@ describe("the other points", () => {
     expect(asked[0]).toMatchObject({ answer: "Done." });
     expect(lastText(scenario)).toContain("The tests fail.");
     expect(log.at(-1)).toMatchObject({ type: "runFinished", reason: "turnLimit" });
+  });
+
+  it("runEnd gives the model something to answer, also without a reason", async () => {
+    let asked = 0;
+    const { made } = hook("runEnd", () => (asked++ === 0 ? { decision: "veto" } : {}));
+    const script = { turns: [{ text: "Done.", times: "any" as const }] };
+    await using scenario = await startScenario(script, { agent: { hooks: [made] } });
+    await say(scenario);
+    const roles = scenario.model.requests.at(-1)?.messages.map(({ role }) => role);
+    expect(roles).toEqual(["user", "assistant", "user"]);
+  });
+
+  it("runEnd is not asked when the run is out of time", async () => {
+    const clock = createFakeClock();
+    const { made, asked } = hook("runEnd", async () => {
+      await clock.advance(60_000);
+      return { decision: "veto" };
+    });
+    const script = { turns: [{ text: "Done.", times: "any" as const }] };
+    const agent = { hooks: [made], limits: { duration: "1m" } };
+    await using scenario = await startScenario(script, { agent, clock });
+    const log = await say(scenario);
+    expect(log.at(-1)).toMatchObject({ type: "runFinished", reason: "endTurn" });
+    expect(asked).toHaveLength(1);
+  });
+
+  it("a stop does not ask about the results of what it has ended", async () => {
+    const began = Promise.withResolvers<void>();
+    const tool = defineTool({
+      name: "pay",
+      description: "Pays.",
+      input: z.object({ amount: z.number() }),
+      run: (_input, { signal }) => {
+        began.resolve();
+        return new Promise<string>((_resolve, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason));
+        });
+      },
+    });
+    const { made, asked } = hook("afterTool", () => new Promise<undefined>(() => {}));
+    await using scenario = await startScenario(paysThenSays, { agent: { tools: [tool], hooks: [made] } });
+    const session = await scenario.session();
+    await session.send("Go");
+    await began.promise;
+    expect(await session.stop()).toBe(true);
+    expect(asked).toEqual([]);
   });
 
   it("a stop does not wait for a hook", async () => {
