@@ -42,13 +42,13 @@ const control = (): LoopControl => ({
   draining: () => false,
 });
 
-function record(writer: SessionWriter) {
+function record(writer: SessionWriter, cost = worstCase) {
   const ports = {
     clock,
     tenantDailyUsd: null,
     emit: () => {},
     facts: () => ({ contextWindow: null, maxOutput: null, images: true }),
-    worstCase: (_agent: Agent, _model: string, input: number, output: number) => worstCase(input, output),
+    worstCase: (_agent: Agent, _model: string, input: number, output: number) => cost(input, output),
   } as unknown as LoopPorts;
   return recordCall(() => ({ attempt: 1 }), writer, agent, ports, control(), size);
 }
@@ -138,6 +138,14 @@ describe("a call under a budget that sessions share", () => {
     });
     await two.durable();
     expect((await store.session("two"))?.status).toBe("waiting");
+  });
+
+  it("is made when it costs nothing, however much is spent", async () => {
+    const [one, two] = [await runningSession("one"), await runningSession("two")];
+    await record(one);
+    one.append(answered("run-one", 1.01));
+    await one.durable();
+    expect(await record(two, () => 0)).toEqual({ maxOutputTokens: null });
   });
 
   it("becomes one, too, when others hold what they have reserved for too long", async () => {

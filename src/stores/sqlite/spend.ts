@@ -63,7 +63,8 @@ function hasTokens({ input, cacheRead, cacheWrite, output }: Usage): boolean {
 function reserve(database: Database, session: number, { usd, budgets }: Reservation): void {
   for (const budget of budgets) {
     const shortage = { ...budget, ...standOf(database, budget), neededUsd: usd };
-    if (shortage.settledUsd + shortage.reservedUsd + usd > shortage.limitUsd + ROUNDING) {
+    // What costs nothing fits, also where more is spent than there was.
+    if (usd > 0 && shortage.settledUsd + shortage.reservedUsd + usd > shortage.limitUsd + ROUNDING) {
       throw new Undo(budgetExceeded(shortage));
     }
     database.run(
