@@ -7,7 +7,15 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "fast", include: ["src/**/*.test.ts", "test/*.test.ts"], testTimeout: 15_000 } },
+      {
+        test: {
+          name: "fast",
+          include: ["src/**/*.test.ts", "test/*.test.ts"],
+          testTimeout: 15_000,
+          // Files share a process, and what they import is loaded once for all of them: no module has state of its own.
+          isolate: false,
+        },
+      },
       {
         test: {
           name: "scenario",
