@@ -66,7 +66,10 @@ export function pixelAt(image: Uint8Array, x: number, y: number): readonly numbe
 function pixelsOf(width: number, height: number, paint: Paint): Uint8Array {
   const pixels = new Uint8Array(width * height * 4);
   for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) pixels.set(paint(x, y), (y * width + x) * 4);
+    for (let x = 0; x < width; x++) {
+      const at = (y * width + x) * 4;
+      [pixels[at], pixels[at + 1], pixels[at + 2], pixels[at + 3]] = paint(x, y);
+    }
   }
   return pixels;
 }

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { openSqliteStore } from "./sqlite.ts";
+import { openSqliteStore } from "../../src/stores/sqlite/sqlite.ts";
 
 let folder: string;
 let path: string;
@@ -108,7 +108,7 @@ async function startNode(options: {
   readonly leaseMs: number;
   readonly sessions: number;
 }): Promise<Node> {
-  const script = join(import.meta.dirname, "../../../test/processes/sqlite-node.ts");
+  const script = join(import.meta.dirname, "../processes/sqlite-node.ts");
   const args = [script, path, options.nodeId, String(options.leaseMs), String(options.sessions)];
   const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "pipe"] });
   const ended = once(child, "close");

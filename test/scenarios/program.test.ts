@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
 /** The real program in a process of its own, with pipes instead of a terminal. */
-const main = fileURLToPath(new URL("main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
 function holdfast(words: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const options = { env: { PATH: process.env.PATH, ...env }, cwd: tmpdir() };

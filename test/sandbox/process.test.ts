@@ -4,8 +4,8 @@ import { mkdir, readdir, rm, utimes } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { sandboxContract } from "../../testing/sandbox-contract.ts";
-import { processDriver } from "./process.ts";
+import { processDriver } from "../../src/sandboxes/process/process.ts";
+import { sandboxContract } from "../../src/testing/sandbox-contract.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "holdfast-process-"));
 afterAll(() => rm(directory, { recursive: true, force: true }));
