@@ -1,5 +1,6 @@
 import { AppError, isAppError } from "../lib/errors.ts";
-import type { InterruptAnswer } from "../log/entry.ts";
+import type { InterruptAnswer, InterruptRequest, ReservedBudget } from "../log/entry.ts";
+import { DEFAULT_TENANT } from "../log/session-log.ts";
 import type { InterruptRecord } from "./interrupts.ts";
 import type { Command, RunQueue } from "./queue.ts";
 
@@ -28,23 +29,51 @@ export function checkAnswer({ request, status }: InterruptRecord, answer: Interr
   });
 }
 
+/**
+ * What sessions of several tenants share is not a tenant's to raise, nor is the limit that the server sets it. Callers without a
+ * tenant of their own are whoever runs the server.
+ * @throws AppError `forbidden`
+ */
+export function checkAuthority(
+  { request }: InterruptRecord,
+  answer: InterruptAnswer,
+  tenant: string = DEFAULT_TENANT,
+): void {
+  const { scope, key } = request.budget;
+  if (tenant === DEFAULT_TENANT || answer.action !== "raise" || !isShared(scope)) return;
+  throw new AppError("forbidden", `today's budget of the ${scope} "${key}" is not the tenant's to raise`, {
+    hint: "Ask whoever runs the server to raise it, or end the run.",
+  });
+}
+
 /** The most sessions that one answer sets going. Those beyond ask again. */
 const MAX_ALIKE = 1_000;
 
-/** Sessions that wait for the same budget need not be answered one by one. Somebody else may have been faster with some. */
+/**
+ * Sessions that wait for the same budget need not be answered one by one. Somebody else may have been faster with some. Those
+ * that ask at the new limit, or above it, ask something else: an answer may be repeated long after it was given.
+ */
 export async function answerAlike(
   queue: Pick<RunQueue, "interrupts" | "enqueue">,
   { request }: InterruptRecord,
   command: Extract<Command, { readonly type: "answer" }>,
 ): Promise<void> {
   const { scope, key } = request.budget;
-  if (command.answer.action !== "raise" || (scope !== "agent" && scope !== "tenant")) return;
+  const { answer } = command;
+  if (answer.action !== "raise" || !isShared(scope)) return;
   const open = await queue.interrupts({ status: "open", limit: MAX_ALIKE });
-  const alike = open.filter(({ request: { budget } }) => budget.scope === scope && budget.key === key);
+  const alike = open.filter(
+    ({ request: { budget } }) =>
+      budget.scope === scope && budget.key === key && budget.limitUsd < answer.limitUsd,
+  );
   const answers = alike.map(({ id, sessionId }) =>
     queue.enqueue(sessionId, { ...command, interruptId: id }).catch((error: unknown) => {
       if (!isAppError(error, "conflict") && !isAppError(error, "not_found")) throw error;
     }),
   );
   await Promise.all(answers);
+}
+
+function isShared(scope: InterruptRequest["budget"]["scope"]): scope is ReservedBudget["scope"] {
+  return scope === "agent" || scope === "tenant";
 }

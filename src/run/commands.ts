@@ -9,7 +9,7 @@ import { neutraliseMarkers } from "../log/markers.ts";
 import { DEFAULT_TENANT, type SessionLog, type SessionRecord } from "../log/session-log.ts";
 import type { SandboxPool } from "../sandboxes/pool.ts";
 import { prepareImages } from "../tools/images.ts";
-import { answerAlike, checkAnswer, interruptOf } from "./answer.ts";
+import { answerAlike, checkAnswer, checkAuthority, interruptOf } from "./answer.ts";
 import type { CostLedger } from "./costs.ts";
 import type { RunEvent } from "./events.ts";
 import type { Command, RunQueue } from "./queue.ts";
@@ -159,6 +159,7 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
     async answer(sessionId, interruptId, answer, { actor = actorOf(tenant), idempotencyKey } = {}) {
       await existing(sessionId);
       const interrupt = await interruptOf(log, sessionId, interruptId);
+      checkAuthority(interrupt, answer, tenant);
       checkAnswer(interrupt, answer);
       const command = withoutUndefined({ type: "answer", interruptId, answer, actor } as const);
       await log.enqueue(sessionId, command, idempotencyKey);

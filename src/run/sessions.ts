@@ -79,7 +79,8 @@ export interface Sessions {
    * A person's answer. The first one counts, and is durable when this resolves. A budget of an agent or a tenant is raised for
    * all sessions that wait because of it.
    * @throws AppError `conflict` for a second answer, with who gave the first and when, or when the run has ended meanwhile;
-   * `invalid_input` for a limit that is no higher than the one that is used up.
+   * `invalid_input` for a limit that is no higher than the one that is used up; `forbidden` for a tenant that would raise a
+   * budget of its agent or its own.
    */
   answer(
     sessionId: string,

@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import type { AgentDefinition, Entry, RunResult, Session } from "../../src/index.ts";
+import type { InterruptRecord } from "../../src/run/interrupts.ts";
+import { collectRun } from "../../src/run/run-result.ts";
+import type { Sessions } from "../../src/run/sessions.ts";
 import type { Script } from "../../src/testing/testing.ts";
 import { type Scenario, type ScenarioOptions, startScenario, story } from "./in-process.ts";
 
@@ -194,7 +197,49 @@ describe("a budget that sessions share", () => {
     const { interrupt } = await ask(await scenario.session());
     expect(interrupt?.request.budget).toMatchObject({ scope: "tenant", key: "default", limitUsd: ONE_CALL });
   });
+
+  test("is raised by whoever runs the server, not by a tenant that it holds", async () => {
+    await using scenario = await start({ dailyCostUsd: ONE_CALL });
+    const { runtime } = scenario;
+    const [acme, umbrella] = [runtime.sessionsOf("acme"), runtime.sessionsOf("umbrella")];
+    const first = await askAs(acme);
+    const second = await askAs(umbrella);
+    const raise = { action: "raise", limitUsd: 1 } as const;
+    await expect(acme.answer(first.sessionId, first.id, raise)).rejects.toMatchObject({
+      code: "forbidden",
+      message: expect.stringContaining('today\'s budget of the agent "tester"'),
+    });
+    expect(await umbrella.interrupts({ status: "open" })).toHaveLength(1);
+    await runtime.sessions.answer(first.sessionId, first.id, raise, { actor: "ada" });
+    await runEnd(scenario, second.sessionId, 0);
+    expect(await umbrella.interrupts()).toMatchObject([{ answered: { actor: "ada" } }]);
+  });
+
+  test("is not raised for those whose limit is higher already, when an answer is repeated", async () => {
+    await using scenario = await start({ dailyCostUsd: ONE_CALL });
+    const { sessions } = scenario.runtime;
+    const repeated = { idempotencyKey: "k" };
+    const raise = { action: "raise", limitUsd: 2 * ONE_CALL } as const;
+    const first = await askAs(sessions);
+    await sessions.answer(first.sessionId, first.id, raise, repeated);
+    const end = await runEnd(scenario, first.sessionId, 0);
+    expect(end).toMatchObject({ type: "runFinished", reason: "endTurn" });
+    const second = await askAs(sessions);
+    await sessions.answer(first.sessionId, first.id, raise, repeated);
+    expect(await sessions.interrupts({ status: "open" })).toMatchObject([{ id: second.id }]);
+  });
 });
+
+/** The question that a message of a new session comes to. */
+async function askAs(sessions: Sessions): Promise<InterruptRecord> {
+  const { session } = await sessions.create({ agent: "tester" });
+  const { messageId } = await sessions.send(session.id, { blocks: [{ type: "text", text: "Do it." }] });
+  const result = await collectRun(
+    sessions.watchRun(session.id, messageId, { signal: AbortSignal.timeout(60_000) }),
+  );
+  if (result.interrupt === null) throw new Error(`nobody was asked: ${result.reason}`);
+  return result.interrupt;
+}
 
 test("a budget for a model of unknown price is said not to hold, and its calls are not counted as free", async () => {
   await using scenario = await startScenario(twoTurns, {
