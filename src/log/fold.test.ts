@@ -17,7 +17,7 @@ import {
 import { type Message, noUsage } from "./content.ts";
 import type { Delivery, Entry, NewEntry } from "./entry.ts";
 import { fold } from "./fold.ts";
-import { carriedState, isSteered, type SessionState } from "./state.ts";
+import { carriedState, isSteered, leftMessages, type SessionState } from "./state.ts";
 
 /** "user: hi | assistant: call a, call b | tool: a=1 b=2", so that a transcript can be read in a test. */
 function transcript(...facts: readonly NewEntry[]): string {
@@ -95,6 +95,28 @@ describe("the transcript", () => {
   });
 });
 
+describe("a message that steers a run", () => {
+  const steered = [created(), userSays("hi"), runStarts(), userSays("b", "b")];
+  const ends = (left?: readonly string[]): NewEntry => ({
+    ...runEnds("turnLimit"),
+    ...(left === undefined ? {} : { left }),
+  });
+
+  it("is left to the next run where no request has held it", () => {
+    expect(leftMessages(fold(entries(...steered)))).toEqual(["b"]);
+    expect(fold(entries(...steered, ends(["b"]))).unanswered).toMatchObject({ messages: ["b"] });
+    expect(
+      fold(entries(...steered, ends(["b"]), runStarts("r2"), runEnds("timeLimit"))).unanswered,
+    ).toBeNull();
+  });
+
+  it("is not, where a request has held it, a stop came after it, or an earlier release has ended the run", () => {
+    expect(leftMessages(fold(entries(...steered, modelIsCalled())))).toEqual([]);
+    expect(leftMessages(fold(entries(...steered, stopIsAsked())))).toEqual([]);
+    expect(fold(entries(...steered, ends())).unanswered).toBeNull();
+  });
+});
+
 describe("a fork", () => {
   const fork: NewEntry = {
     type: "sessionCreated",
@@ -108,6 +130,12 @@ describe("a fork", () => {
     expect(transcript(...twoCalls, toolEnds("b", "y", "2"), userSays("late"), fork)).toMatch(
       /call a, call b \| tool: a=No result.* b=2 \| user: late$/,
     );
+  });
+
+  it("still has hooks asked about what no model has seen", () => {
+    const state = fold(entries(...twoCalls, userSays("late"), toolEnds("b", "y", "2"), fork));
+    expect(state.inputs.map(({ inboxId }) => inboxId)).toEqual(["in-late"]);
+    expect(fold(entries(created(), userSays("hi"), fork)).inputs).toHaveLength(1);
   });
 });
 

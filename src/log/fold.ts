@@ -11,6 +11,8 @@ import type {
   ModelCalled,
   ResultsCleared,
   RunEnd,
+  RunFailed,
+  RunFinished,
   RunStarted,
   ToolFinished,
   ToolStarted,
@@ -135,38 +137,38 @@ export function advance(state: Draft, entry: Entry): void {
       return;
     case "runFinished":
       if (entry.lostCall) loseCall(state);
-      endRun(state, entry.runId, entry.reason);
+      endRun(state, entry, entry.reason);
       return;
     case "runFailed":
-      endRun(state, entry.runId, "failed");
+      endRun(state, entry, "failed");
       return;
   }
 }
 
 function newRun({ runId, model, at }: Entry & RunStarted, unanswered: Unanswered | null): RunState {
   const stopRequested = unanswered?.stopRequested ?? false;
-  return {
-    id: runId,
-    model,
-    startedAt: at,
-    turns: 0,
-    stopRequested,
-    answered: null,
-    failures: [],
-    attempts: 0,
-    calling: false,
-    givenUp: [],
-    part: null,
-    compactions: [],
-    interrupt: null,
-    raisedUsd: null,
-    ending: null,
-    costUsd: 0,
-    lostUsd: 0,
-    reservedUsd: 0,
-    resumes: 0,
-  };
+  return { ...BLANK_RUN, id: runId, model, startedAt: at, stopRequested };
 }
+
+const BLANK_RUN: Omit<RunState, "id" | "model" | "startedAt"> = {
+  turns: 0,
+  stopRequested: false,
+  unseen: null,
+  answered: null,
+  failures: [],
+  attempts: 0,
+  calling: false,
+  givenUp: [],
+  part: null,
+  compactions: [],
+  interrupt: null,
+  raisedUsd: null,
+  ending: null,
+  costUsd: 0,
+  lostUsd: 0,
+  reservedUsd: 0,
+  resumes: 0,
+};
 
 /** A fork shares the history, not the work: what was under way goes on in the session that it came from, and only there. */
 function leaveRunBehind(state: Draft): void {
@@ -178,10 +180,12 @@ function leaveRunBehind(state: Draft): void {
   const part = state.run?.part ?? null;
   if (part !== null) showAnswer(state, part);
   if (results.length > 0) state.messages.push({ role: "tool", results });
-  for (const { blocks } of state.deferred) state.messages.push({ role: "user", blocks });
+  for (const { blocks, inboxId } of state.deferred) {
+    state.messages.push({ role: "user", blocks });
+    if (inboxId !== undefined) state.inputs.push({ inboxId, blocks });
+  }
   state.openCalls = [];
   state.deferred = [];
-  state.inputs = [];
   state.run = null;
   state.unanswered = null;
   // What the shared history cost is on the account of the session that it came from.
@@ -230,20 +234,24 @@ function mustWait({ delivery, stopped }: DeferredMessage, state: SessionState): 
 function show({ inboxId, blocks, delivery, model, stopped }: DeferredMessage, state: Draft): void {
   state.messages.push({ role: "user", blocks });
   if (inboxId !== undefined) state.inputs.push({ inboxId, blocks });
-  if (stopped || delivery === "note") return;
+  if (stopped || delivery === "note" || inboxId === undefined) return;
   if (state.run === null || state.run.stopRequested) {
-    const messages = [...(state.unanswered?.messages ?? []), ...(inboxId === undefined ? [] : [inboxId])];
-    state.unanswered = { model: model ?? state.unanswered?.model, messages, stopRequested: false };
+    state.unanswered = withMessage(state.unanswered, inboxId, model);
   } else {
-    state.run = { ...state.run, answered: null };
+    state.run = { ...state.run, answered: null, unseen: withMessage(state.run.unseen, inboxId, model) };
   }
+}
+
+function withMessage(before: Unanswered | null, inboxId: string, model: string | undefined): Unanswered {
+  const messages = [...(before?.messages ?? []), inboxId];
+  return { model: model ?? before?.model, messages, stopRequested: false };
 }
 
 /** A stop ends what was asked for before it, and nothing that is asked for after it. */
 function applyStop(state: Draft): void {
   state.deferred = state.deferred.map((message) => ({ ...message, stopped: true }));
   if (state.unanswered !== null) state.unanswered = { ...state.unanswered, stopRequested: true };
-  updateRun(state, (run) => ({ ...run, stopRequested: true }));
+  updateRun(state, (run) => ({ ...run, stopRequested: true, unseen: null }));
 }
 
 function updateRun(state: Draft, change: (run: RunState) => RunState): void {
@@ -266,6 +274,7 @@ function applyModelCalled(state: Draft, entry: ModelCalled): void {
   updateRun(state, (run) => ({
     ...run,
     turns: attempt === 1 ? run.turns + 1 : run.turns,
+    unseen: null,
     attempts: attempt,
     calling: true,
   }));
@@ -425,6 +434,13 @@ function withhold(state: Draft, inboxId: string, text: string): void {
   // Another array, since whoever remembers something of a transcript relies on it that it only grows at its end.
   if (index >= 0) state.messages = state.messages.with(index, { role: "user", blocks });
   state.inputs = state.inputs.filter((each) => each !== input);
+  updateRun(state, (run) => ({ ...run, unseen: withoutMessage(run.unseen, inboxId) }));
+}
+
+function withoutMessage(unseen: Unanswered | null, inboxId: string): Unanswered | null {
+  if (unseen === null) return null;
+  const messages = unseen.messages.filter((each) => each !== inboxId);
+  return messages.length === 0 ? null : { ...unseen, messages };
 }
 
 const NOT_DONE = "You are not done yet: go on with the work.";
@@ -462,6 +478,8 @@ function applyCompacted(state: Draft, entry: Compacted): void {
   const carried = entry.carried as CarriedState;
   const { hooks, sessionHooks, toolUses, ...rest } = carried;
   Object.assign(state, rest);
+  // An earlier release may have known less of a run.
+  if (carried.run !== null) state.run = { ...BLANK_RUN, ...carried.run };
   state.hooks = new Map(hooks.map((decided) => [hookKey(decided), decided]));
   state.sessionHooks = new Set(sessionHooks);
   state.toolUses = new Map(toolUses);
@@ -532,7 +550,10 @@ function replaceCall(state: Draft, callId: string, change: (call: OpenCall) => O
   if (call !== undefined) state.openCalls[index] = change(call);
 }
 
-function endRun(state: Draft, runId: string, end: RunEnd | "failed"): void {
+function endRun(state: Draft, { runId, left = [] }: RunFinished | RunFailed, end: RunEnd | "failed"): void {
+  const unseen = state.run?.unseen ?? null;
+  // Earlier releases left none of those.
+  if (unseen?.messages.some((inboxId) => left.includes(inboxId))) state.unanswered = unseen;
   state.run = null;
   state.lastRun = { runId, end };
   // What was decided about a message holds until a model has seen it.

@@ -118,6 +118,8 @@ export interface RunState {
   /** Model calls that were answered or are being tried. */
   readonly turns: number;
   readonly stopRequested: boolean;
+  /** Messages that steer this run and that no request has held yet; where it ends first, the next run answers them. */
+  readonly unseen: Unanswered | null;
   /** Whether the model has the last word, and how it ended it. */
   readonly answered: StopReason | null;
   /** Failures since the last answer. */
@@ -231,11 +233,11 @@ export function carriedState(state: SessionState): CarriedState {
 }
 
 /** What the end of the run that is under way leaves to those that follow. */
-export function leftMessages({ deferred, unanswered }: SessionState): LeftMessages {
+export function leftMessages({ deferred, unanswered, run }: SessionState): LeftMessages {
   const waiting = deferred.flatMap(({ inboxId, stopped }) =>
     inboxId === undefined || stopped ? [] : [inboxId],
   );
-  return [...(unanswered?.messages ?? []), ...waiting];
+  return [...(run?.unseen?.messages ?? []), ...(unanswered?.messages ?? []), ...waiting];
 }
 
 /** A message that is to be seen before the next model call has arrived, so calls that have not started need not. */

@@ -111,14 +111,17 @@ describe("the run that answers a message", () => {
       { a: "r1", b: "r2" },
     ],
     [
-      "the one that fails, where it was to see it with the next request",
+      "the next one, where the one that was to see it fails before its next request",
       [m("a"), begins("r1"), m("b"), fails("r1"), m("c"), begins("r2"), asks, answers, ends("r2")],
-      { a: "r1", b: "r1", c: "r2" },
+      { a: "r1", b: "r2", c: "r2" },
     ],
     [
-      "the one that ends at a limit, where it came before",
-      [m("a"), begins("r1"), ...calls, m("b"), result, ends("r1", "turnLimit")],
-      { a: "r1", b: "r1" },
+      "the next one, where the one that was to see it ends at a limit before its next request",
+      [
+        ...[m("a"), begins("r1"), ...calls, m("b"), result, ends("r1", "turnLimit")],
+        ...[begins("r2"), asks, answers, ends("r2")],
+      ],
+      { a: "r1", b: "r2" },
     ],
     [
       "each its own, for messages that follow up",

@@ -162,6 +162,10 @@ async function atRest(runtime: Runtime, id: string): Promise<void> {
 function check(log: readonly Entry[], { requests, effects }: World): void {
   expect(log.map(({ seq }) => seq)).toEqual(log.map((_, index) => index + 1));
   const state = fold(log);
+  for (const [index, { type }] of log.entries()) {
+    if (type === "compacted") expect(fold(log.slice(index))).toEqual(state);
+  }
+  expect(unansweredOf(log)).toEqual([]);
   expect([state.run, state.unanswered, state.openCalls, state.deferred]).toEqual([null, null, [], []]);
   expect(problemsIn(state.messages, { callsAtEnd: false })).toEqual([]);
   for (const { messages } of requests) expect(problemsIn(messages, { callsAtEnd: false })).toEqual([]);
@@ -172,6 +176,23 @@ function check(log: readonly Entry[], { requests, effects }: World): void {
   const finished = log.flatMap((entry) => (entry.type === "toolFinished" ? [entry.callId] : []));
   expect(new Set(finished).size).toBe(finished.length);
   expect([...finished].sort()).toEqual(asked.map(({ callId }) => callId).sort());
+}
+
+/** Messages that no request has held, although nobody has stopped them and no person has ended their run. */
+function unansweredOf(log: readonly Entry[]): readonly string[] {
+  let waiting: readonly string[] = [];
+  /** Those with which a run began that failed before its first request. */
+  let begun: readonly string[] = [];
+  for (const entry of log) {
+    if (entry.type === "userMessage") waiting = [...waiting, entry.inboxId];
+    if (entry.type === "runStarted") begun = waiting;
+    if (entry.type === "modelCalled" && entry.purpose === undefined) waiting = [];
+    if (entry.type === "stopRequested") waiting = [];
+    if (entry.type === "runFinished" || entry.type === "runFailed") {
+      waiting = waiting.filter((id) => !begun.includes(id) || entry.left?.includes(id));
+    }
+  }
+  return waiting;
 }
 
 function isCall(block: AssistantBlock): block is Extract<AssistantBlock, { type: "toolCall" }> {

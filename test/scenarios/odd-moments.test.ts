@@ -67,6 +67,19 @@ describe("a message that comes", () => {
     expect(story(await scenario.log(session))).toMatch(/userMessage modelFailed runFailed runStarted/);
   });
 
+  it("during the last turn that a run may have is answered by the next run", async () => {
+    const { tool, started, release } = waitingTool();
+    const agent = { tools: [tool], limits: { turns: 1 } };
+    await using scenario = await startScenario(calls("wait"), { agent });
+    const session = await scenario.session();
+    const first = await session.send("One");
+    await started;
+    const second = await session.send("Two");
+    release("waited");
+    expect(await first.result()).toMatchObject({ reason: "turnLimit" });
+    expect(await second.result()).toMatchObject({ reason: "endTurn", text: "Done." });
+  });
+
   it("during a run has the result of that run, timed from the message on", async () => {
     const { tool, started, release } = waitingTool();
     await using scenario = await startScenario(calls("wait"), { agent: { tools: [tool] } });
