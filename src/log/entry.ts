@@ -169,7 +169,10 @@ export interface Prefix {
 /** The most that a call can cost, kept free in every budget that it counts against until its price is known. */
 export interface Reservation {
   readonly usd: number;
-  /** The answer was held to so many tokens, which is less than the model may write, because no more was left. */
+  /**
+   * The answer was held to so many tokens, which is less than the model may write, because no more was left; or because nobody
+   * knows how much it may write.
+   */
   readonly maxOutputTokens?: number;
   readonly budgets: readonly ReservedBudget[];
 }

@@ -185,6 +185,27 @@ describe("the budgets of run and session", () => {
     });
   });
 
+  it("hold an answer to what was assumed of it, where nobody knows how long it can become", () => {
+    const known = { ...priced, facts: () => ({ contextWindow: null, maxOutput: null, images: true }) };
+    expect(check(running, { costUsd: 5 }, { known }).reservation).toMatchObject({ maxOutputTokens: 4_000 });
+    const free = { ...known, worstCase: () => 0 };
+    expect(check(running, { costUsd: 5 }, { known: free }).reservation).toEqual({ usd: 0, budgets: [] });
+    const model = { maxOutputTokens: 4_000 };
+    expect(check(running, { costUsd: 5 }, { known, model }).reservation).toEqual({ usd: 5, budgets: [] });
+  });
+
+  it("are no longer what a person once raised them to, where the agent is given more, or as much as it wants", () => {
+    const state = fold(entries(...spent3));
+    const ask = (limits: Partial<Agent["limits"]>) =>
+      state.run &&
+      budgetOf({ ...state, raisedUsd: 4 }, agentWith(limits), { ...state.run, raisedUsd: 4 }, priced, {
+        size,
+      });
+    expect(ask({ costUsd: 8, sessionCostUsd: 8 })?.reservation).toEqual({ usd: 5, budgets: [] });
+    expect(ask({})).toMatchObject({ reservation: null, exceeded: null });
+    expect(ask({ costUsd: 3 })?.exceeded).toMatchObject({ budget: { limitUsd: 4 } });
+  });
+
   it("let through what costs nothing, however much is spent", () => {
     const known = { ...priced, worstCase: () => 0 };
     expect(check([...running, reserved(5), costs(7)], { costUsd: 5 }, { known }).exceeded).toBeNull();

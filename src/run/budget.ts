@@ -55,7 +55,7 @@ export function budgetOf(
 
   const [tightest] = own.toSorted((a, b) => leftOf(a) - leftOf(b));
   if (tightest === undefined || usd === 0 || usd <= leftOf(tightest)) {
-    return { ...UNLIMITED, reservation: { usd, budgets } };
+    return { ...UNLIMITED, reservation: { usd, ...heldToAssumption(usd, call, agent, run, known), budgets } };
   }
   const maxOutputTokens = affordableOutput(leftOf(tightest), { ...call, usd }, agent, run, known);
   if (maxOutputTokens === null) {
@@ -68,15 +68,19 @@ function leftOf({ limitUsd, spentUsd }: Ceiling): number {
   return limitUsd - spentUsd;
 }
 
-/** A call whose cost nobody can tell any more counts at the most that it can have been. */
+/**
+ * A call whose cost nobody can tell any more counts at the most that it can have been. What a person raised holds for good, but
+ * not against an agent that is given more since.
+ */
 function ownCeilings(
   state: SessionState,
   { limits }: Agent,
   run: RunState,
   { sessionId }: Knowledge,
 ): readonly Ceiling[] {
-  const ofRun = run.raisedUsd ?? limits.costUsd;
-  const ofSession = state.raisedUsd ?? limits.sessionCostUsd;
+  const ofRun = limits.costUsd === null ? null : Math.max(limits.costUsd, run.raisedUsd ?? 0);
+  const ofSession =
+    limits.sessionCostUsd === null ? null : Math.max(limits.sessionCostUsd, state.raisedUsd ?? 0);
   return [
     ...(ofRun === null
       ? []
@@ -116,6 +120,18 @@ function nextCall(state: SessionState, agent: Agent, run: RunState, known: Knowl
     inputTokens: Math.ceil(contextTokens(state, agent) * INPUT_MARGIN),
     outputTokens: agent.model.maxOutputTokens ?? known.facts(run.model).maxOutput ?? ASSUMED_OUTPUT_TOKENS,
   };
+}
+
+/** Where nobody knows how long an answer can become, it must not become longer than was reserved for it. */
+function heldToAssumption(
+  usd: number,
+  { outputTokens }: CallSize,
+  { model }: Agent,
+  run: RunState,
+  known: Knowledge,
+): Pick<Reservation, "maxOutputTokens"> {
+  const isBounded = (model.maxOutputTokens ?? known.facts(run.model).maxOutput ?? null) !== null;
+  return usd === 0 || isBounded ? {} : { maxOutputTokens: outputTokens };
 }
 
 /** The longest answer that what is left can pay for; null when that is too short to be of use. */

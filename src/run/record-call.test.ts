@@ -47,7 +47,7 @@ function record(writer: SessionWriter, cost = worstCase) {
     clock,
     tenantDailyUsd: null,
     emit: () => {},
-    facts: () => ({ contextWindow: null, maxOutput: null, images: true }),
+    facts: () => ({ contextWindow: null, maxOutput: 10_000, images: true }),
     worstCase: (_agent: Agent, _model: string, input: number, output: number) => cost(input, output),
   } as unknown as LoopPorts;
   return recordCall(() => ({ attempt: 1 }), writer, agent, ports, control(), size);
