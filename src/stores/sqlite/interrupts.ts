@@ -116,12 +116,15 @@ const CONDITIONS: Readonly<Record<InterruptStatus, string>> = {
 /** The latest first. */
 export function listInterrupts(database: Database, filter: InterruptFilter): readonly InterruptRecord[] {
   const condition = filter.status === undefined ? "TRUE" : CONDITIONS[filter.status];
+  // Whoever waits for one session asks for it often: found by its index, however many others were ever asked something.
+  const ofSession =
+    filter.sessionId === undefined ? "TRUE" : "interrupt.session = (SELECT key FROM session WHERE id = ?3)";
   return database
     .all<InterruptRow>(
       `SELECT interrupt.*, session.id AS session_id, session.agent
        FROM interrupt JOIN session ON session.key = interrupt.session
-       WHERE ${condition} AND (?1 IS NULL OR session.agent = ?1) AND (?2 IS NULL OR session.tenant = ?2)
-         AND (?3 IS NULL OR session.id = ?3)
+       WHERE ${condition} AND ${ofSession}
+         AND (?1 IS NULL OR session.agent = ?1) AND (?2 IS NULL OR session.tenant = ?2) AND (?3 IS NULL OR session.id = ?3)
        ORDER BY interrupt.at DESC, interrupt.key DESC LIMIT ?4`,
       filter.agent ?? null,
       filter.tenant ?? null,
