@@ -9,6 +9,7 @@ import { random } from "../lib/ids.ts";
 import { raceSignal } from "../lib/streams.ts";
 import type { Message } from "../log/content.ts";
 import type { ModelFailure } from "../log/entry.ts";
+import { messagesOfNextRequest } from "../log/fold.ts";
 import type { ModelAnswer, ModelFacts, ModelRequest } from "../models/model.ts";
 import { retryDelay } from "./after-failure.ts";
 import { ASSUMED_OUTPUT_TOKENS, type CallSize } from "./budget.ts";
@@ -38,9 +39,11 @@ export async function askForSummary(
   const { clock } = ports;
   const { id: runId, model } = currentRun(writer);
   const cancel = control.cancelSignal();
+  // What comes from now on is not summarised, and hooks have not been asked about it.
+  const count = messagesOfNextRequest(writer.state).length;
   let isShortened = false;
   for (let attempt = 1; ; attempt++) {
-    const put = () => putQuestion(plan, writer, agent, ports, { isShortened });
+    const put = () => putQuestion(plan, writer, agent, ports, { count, isShortened });
     const recorded = await recordCall(
       () => ({ attempt, purpose: "summary", ...prefixOfQuestion(put(), model, writer, agent) }),
       writer,
@@ -49,7 +52,8 @@ export async function askForSummary(
       control,
       sizeOf(plan, put(), ports.facts(agent, model)),
     );
-    if (recorded === null || cancel.aborted) return null;
+    // Asked anew: what came while it was recorded is heard behind it.
+    if (recorded === null || control.cancelSignal().aborted) return null;
     const { request } = put();
     const { maxOutputTokens } = recorded;
     const affordable = maxOutputTokens === null ? request : { ...request, maxOutputTokens };
@@ -98,12 +102,12 @@ function putQuestion(
   writer: SessionWriter,
   agent: Agent,
   ports: LoopPorts,
-  { isShortened }: { readonly isShortened: boolean },
+  { count, isShortened }: { readonly count: number; readonly isShortened: boolean },
 ): Question {
   const { state, lease } = writer;
   const { maxOutput, images } = ports.facts(agent, currentRun(writer).model);
   const request = assemble(lease.sessionId, state, agent, { images });
-  const messages = plan.isOverflow ? request.messages.slice(0, plan.keepFrom) : request.messages;
+  const messages = request.messages.slice(0, plan.isOverflow ? plan.keepFrom : count);
   const room = roomForSummary(plan);
   const asking = withMessages(request, [
     ...(isShortened ? withoutOldest(messages, plan) : messages),

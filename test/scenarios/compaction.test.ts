@@ -4,7 +4,15 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { defineTool, type Entry, fold, openSqliteStore, type Session, type Store } from "../../src/index.ts";
+import {
+  defineHook,
+  defineTool,
+  type Entry,
+  fold,
+  openSqliteStore,
+  type Session,
+  type Store,
+} from "../../src/index.ts";
 import type { Model, ModelRequest } from "../../src/models/model.ts";
 import { createFakeClock, createScriptedModel, type Script } from "../../src/testing/testing.ts";
 import { collect, type Scenario, type ScenarioOptions, startScenario, story } from "./in-process.ts";
@@ -480,6 +488,27 @@ describe("a request that the provider finds too long", () => {
   });
 });
 
+it("a message that comes while a summary is asked for again is in none that hooks have not been asked about", async () => {
+  const hook = defineHook({
+    on: "input",
+    name: "cards",
+    ask: ({ message }) => (String(message).includes("4111") ? { decision: "veto" } : {}),
+  });
+  const script = talking();
+  const failing = { when: whenAsked, error: { kind: "overloaded", retryAfterMs: 300 } } as const;
+  await using scenario = await startScenario(
+    { turns: [failing, ...script.turns] },
+    { agent: { ...agentWith(), hooks: [hook] } },
+  );
+  const session = await scenario.session();
+  const { running } = await sendUntil(scenario, session, (log) => log.at(-1)?.type === "modelFailed");
+  await session.send("My card is 4111");
+  await running;
+  const asked = scenario.model.requests.filter((request) => textOf(request).includes(ASKED));
+  expect(asked).toHaveLength(2);
+  expect(scenario.model.requests.filter((request) => textOf(request).includes("4111"))).toEqual([]);
+});
+
 describe("a stop", () => {
   it("ends a compaction at once: nothing of it is in the log, and the next message finds it due again", async () => {
     await using scenario = await startScenario(talking({ text: SUMMARY, delayMs: { first: 500 } }), {
@@ -497,7 +526,47 @@ describe("a stop", () => {
     expect(ofType(await scenario.log(session), "compacted")).toHaveLength(1);
     await expectFoldable(scenario, session);
   });
+
+  it("that comes while the request for a summary is being reserved for is heard before it is sent", async () => {
+    await using home = await temporaryHome();
+    await using slow = await storeThatStallsAtSummary(home.dataDir);
+    const model = { id: "scripted/tester", contextWindow: WINDOW, prices: { input: 1, output: 1 } };
+    const agent = { ...agentWith(), model, limits: { dailyCostUsd: 1_000 } };
+    const script = talking({ text: SUMMARY, delayMs: { first: 100_000 } });
+    await using scenario = await startScenario(script, { ...home, store: slow.store, agent });
+    const session = await scenario.session();
+    const { running } = await sendUntil(scenario, session, () => slow.hasBeenReached());
+    const stopping = session.stop();
+    await sleep(50);
+    slow.goOn();
+    expect(await stopping).toBe(true);
+    await running;
+    expect(scenario.model.requests.filter((request) => textOf(request).includes(ASKED))).toEqual([]);
+  });
 });
+
+/** Holds up what is appended about a request for a summary. */
+async function storeThatStallsAtSummary(dataDir: string) {
+  const real = await openSqliteStore({ path: join(dataDir, "holdfast.db") });
+  const { promise: released, resolve: goOn } = Promise.withResolvers<void>();
+  let reached = false;
+  const store: Store = {
+    ...real,
+    async append(...words) {
+      if (words[2].some((entry) => entry.type === "modelCalled" && entry.purpose === "summary")) {
+        reached = true;
+        await released;
+      }
+      await real.append(...words);
+    },
+  };
+  return {
+    store,
+    goOn,
+    hasBeenReached: () => reached,
+    [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
+  };
+}
 
 describe("a process that dies", () => {
   it("while the summary is written leaves a session that asks for it again", async () => {
