@@ -117,6 +117,19 @@ describe("with 50 callers at once", () => {
     expect(statuses(await Promise.all(others.map(send)))).toEqual({ 202: 1, 429: 42 });
   });
 
+  test("a prompt that is refused leaves no session behind that nobody has the name of", async () => {
+    await using api = await startApiServer(script, { agent: { limits: { runs: 1 } } });
+    await api.client.create({ agent: "tester", id: "busy" });
+    await ask(api.url, "/v1/sessions/busy/messages", json({ prompt: "hang" }));
+    const invoke = (headers = {}) => ask(api.url, "/invocations", json({ prompt: "hello" }, headers));
+    expect(await invoke()).toMatchObject({ status: 429, body: { error: { code: "rate_limited" } } });
+    expect((await api.client.list()).map(({ id }) => id)).toEqual(["busy"]);
+    expect((await invoke({ [idempotencyKeyHeader.name]: "k" })).status).toBe(429);
+    await api.client.stop("busy");
+    expect((await invoke({ [idempotencyKeyHeader.name]: "k" })).status).toBe(200);
+    expect(await api.client.list()).toHaveLength(2);
+  });
+
   test("exactly as many runs of a tenant begin, whichever its sessions are", async () => {
     await using api = await startApiServer(script, { auth, env: { HOLDFAST_TENANT_RUNS: "5" } });
     const invoke = (tenant: string) =>

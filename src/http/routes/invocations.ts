@@ -48,8 +48,11 @@ export function invocationRoutes(deps: HttpDeps): readonly Route[] {
       },
       async handle({ body }, c) {
         const idempotencyKey = idempotencyKeyOf(c);
-        const session = await openSession(deps, sessionIdOf(c), body.agent, idempotencyKey);
-        const watched = await sendAndWatch(deps.sessions, session, messageOf(body, idempotencyKey));
+        const id = sessionIdOf(c);
+        const session = await openSession(deps, id, body.agent, idempotencyKey);
+        const sending = sendAndWatch(deps.sessions, session, messageOf(body, idempotencyKey));
+        const isNamed = id !== undefined || idempotencyKey !== undefined;
+        const watched = await (isNamed ? sending : orNothing(sending, session, deps));
         const headers = { [sessionHeader.name]: session.id, ...(watched.duplicate ? replayedHeader : {}) };
         if (wantsEventStream(c)) return streamRun(deps, watched, c, headers);
         return answer(session.id, watched, c, headers);
@@ -79,6 +82,20 @@ async function openSession(
     ...(createKey === undefined ? {} : { idempotencyKey: createKey }),
   });
   return session;
+}
+
+/** A session that nobody can name is not left behind, empty, where its only message was refused. */
+async function orNothing(
+  sending: Promise<WatchedMessage>,
+  { id }: SessionRecord,
+  { sessions }: HttpDeps,
+): Promise<WatchedMessage> {
+  try {
+    return await sending;
+  } catch (error) {
+    await sessions.delete(id).catch(() => {});
+    throw error;
+  }
 }
 
 /** A named session is keyed by its name, so that two first calls at once find the same one. */
