@@ -55,14 +55,15 @@ export const answerSchema = z
   ])
   .meta({ id: "InterruptAnswer" });
 
-/** A time as ISO 8601, or in milliseconds since 1970. */
+/** A time as ISO 8601, or in milliseconds since 1970, with a year of four digits. */
 const since = z.string().transform((text, context) => {
-  if (/^\d{10,16}$/.test(text)) return Number(text);
-  const at = Date.parse(text);
-  if (!Number.isNaN(at)) return at;
+  const at = /^\d{10,16}$/.test(text) ? Number(text) : Date.parse(text);
+  if (at >= 0 && at <= LAST_TIME) return at;
   context.addIssue({ code: "custom", message: "expected a time such as 2026-01-31 or 1769817600000" });
   return z.NEVER;
 });
+
+const LAST_TIME = Date.UTC(9999, 11, 31);
 
 export const costQuerySchema = z.strictObject({
   by: z.enum(costGroupings).default("day"),

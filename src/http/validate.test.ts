@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { isAppError } from "../lib/errors.ts";
+import { answerSchema, costQuerySchema } from "./ledger-schemas.ts";
 import { eventsQuerySchema, execSchema, invocationSchema } from "./schemas.ts";
 import { validate } from "./validate.ts";
 
@@ -49,6 +50,21 @@ describe("validate", () => {
         details: { problems: [{ field: "prompt" }, { field: "model" }, { field: "promt" }] },
       });
     }
+  });
+
+  test("does not suggest a field to itself where another form of the value has it", () => {
+    expect(complaintOf(answerSchema, { action: "end", limitUsd: 2 })).toContain(
+      "limitUsd: this field does not go with the others",
+    );
+  });
+
+  test("knows times that have a day, and says so of others", () => {
+    const dayAfter = (since: string) => complaintOf(costQuerySchema, { since });
+    for (const since of ["9999999999999999", "300000000000000", "-271820-01-01", "+275760-01-01"]) {
+      expect(dayAfter(since)).toContain("since: expected a time such as 2026-01-31");
+    }
+    expect(validate(costQuerySchema, { since: "2026-01-31" }, "query").since).toBe(Date.UTC(2026, 0, 31));
+    expect(validate(costQuerySchema, { since: "1769817600000" }, "query").since).toBe(Date.UTC(2026, 0, 31));
   });
 
   test("fills in defaults", () => {

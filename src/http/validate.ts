@@ -49,6 +49,8 @@ function explain(issue: Issue, schema: z.ZodType): readonly InputProblem[] {
 
 function unknownField(key: string, schema: z.ZodType, path: readonly (string | number)[]): string {
   const known = fieldsAt(schema, path);
+  // Of another form of the same value, such as the other answer to a question.
+  if (known.includes(key)) return "this field does not go with the others";
   const near = nearest(key, known);
   if (near !== undefined) return `unknown field; did you mean "${near}"?`;
   return known.length === 0
