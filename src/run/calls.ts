@@ -48,7 +48,9 @@ export function createCalls(
   }
 
   async function performWithHooks(plan: ToolPlan): Promise<void> {
-    const asked = plan.type === "run" ? await afterHooks(plan) : plan;
+    // What had started when its node died was asked about before.
+    const isNew = plan.type === "run" && plan.call.started === null;
+    const asked = isNew ? await afterHooks(plan) : plan;
     if (asked.type === "finish") {
       if (!control.abandoned.aborted) finishUnstarted(asked, writer);
       return;

@@ -28,7 +28,7 @@ export async function performCall(
   const { id: runId } = currentRun(writer);
   const elapsed = stopwatch(plan, ports);
   const attempt = beginAttempt(plan, runId, writer, ports, control);
-  const executed = await (plan.type === "run" ? attempt.start(plan.attempt) : attempt.resume());
+  const executed = await (plan.type === "run" ? attempt.start(plan.attempt) : attempt.resume(plan.denied));
   if (executed === ABANDONED) return null;
   const blocks = [...executed.blocks, ...noteOfChange(plan.call, writer.state)];
   writer.append({ type: "toolFinished", runId, callId, name, ...executed, blocks, durationMs: elapsed() });
@@ -67,13 +67,16 @@ function beginAttempt(
     return orAbandon(execute(tool, input, contextOf(attempt)));
   }
 
-  async function resume(): Promise<Executed | Unstarted | typeof ABANDONED> {
+  async function resume(denied: string | null): Promise<Executed | Unstarted | typeof ABANDONED> {
     if (tool.reconcile === undefined || call.started === null)
       throw new Error(`${name} cannot be reconciled`);
     const { attempt } = call.started;
     const asked = { ...tool, reconcile: tool.reconcile };
     const answer = await orAbandon(reconcile(asked, input, contextOf(attempt)));
-    return answer === "notStarted" ? start(attempt + 1) : answer;
+    if (answer !== "notStarted") return answer;
+    return denied === null
+      ? start(attempt + 1)
+      : { outcome: "denied", blocks: [{ type: "text", text: denied }] };
   }
 
   function unstarted(): Unstarted | typeof ABANDONED {
@@ -117,6 +120,6 @@ function operationOf({ callId, started }: OpenCall, sessionId: string): string {
 const ABANDONED = Symbol("abandoned");
 
 interface Unstarted {
-  readonly outcome: "cancelled";
+  readonly outcome: "cancelled" | "denied";
   readonly blocks: readonly [{ readonly type: "text"; readonly text: string }];
 }

@@ -161,7 +161,7 @@ describe("a call that had started when its node died", () => {
     ["readonly", { type: "run", attempt: 2 }],
     ["idempotent", { type: "run", attempt: 2 }],
     ["keyed", { type: "run", attempt: 2, call: { started: { operationId: "op-a" } } }],
-    ["reconcile", { type: "reconcile" }],
+    ["reconcile", { type: "reconcile", denied: null }],
     ["once", { type: "finish", outcome: "unknown", text: expect.stringContaining("NOT repeated") }],
   ])("%s", (effect, plan) => {
     expect(plans(started(effect))).toMatchObject([plan]);
@@ -170,6 +170,20 @@ describe("a call that had started when its node died", () => {
   it("counts as what it was started as, whatever the tool says today", () => {
     const readonlyNow = agentWith([{ ...pay, effect: "readonly" }]);
     expect(plans(started("once"), readonlyNow)).toMatchObject([{ type: "finish", outcome: "unknown" }]);
+  });
+
+  describe("that a rule does not allow any more", () => {
+    const strict = { ...tester, policy: () => ({ type: "deny", reason: "not any more" }) as const };
+    const unknown = { type: "finish", outcome: "unknown", text: expect.stringContaining("not any more") };
+
+    it.each<[Effect, object]>([
+      ["readonly", { type: "finish", outcome: "denied" }],
+      ["idempotent", unknown],
+      ["keyed", unknown],
+      ["reconcile", { type: "reconcile", denied: "not any more" }],
+    ])("is not run again: %s", (effect, plan) => {
+      expect(plans(started(effect), strict)).toMatchObject([plan]);
+    });
   });
 
   it("is unknown when the tool is gone", () => {

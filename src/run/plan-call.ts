@@ -22,7 +22,14 @@ export type CallPlan =
       readonly attempt: number;
     }
   /** It had started when its node died: ask the tool what became of it. */
-  | { readonly type: "reconcile"; readonly call: OpenCall; readonly tool: Tool; readonly input: unknown }
+  | {
+      readonly type: "reconcile";
+      readonly call: OpenCall;
+      readonly tool: Tool;
+      readonly input: unknown;
+      /** Why it may not begin, should it turn out that it has not; null where it may. */
+      readonly denied: string | null;
+    }
   /** It gets its result without being started. */
   | {
       readonly type: "finish";
@@ -139,7 +146,7 @@ function unknownToolText(name: string, agent: Agent): string {
 
 /**
  * The table of docs/design.md, *Effects*. What counts is the effect that was written down when the call started: the tool
- * may have been declared otherwise since.
+ * may have been declared otherwise since. The rules that count are those of today: what they deny does not begin again.
  */
 function planRecovery(
   call: OpenCall,
@@ -159,6 +166,8 @@ function planRecovery(
   }
   if (isCrashLooping(run)) return unknown("whoever asked what became of it was ended, too");
   const { input } = parsed;
+  const decision = decide(tool, input, agent);
+  const denied = decision.type === "deny" ? decision.reason : null;
   switch (started.effect) {
     case "readonly":
     case "idempotent":
@@ -168,11 +177,14 @@ function planRecovery(
         const text = `Ended before its result was known: ${why}.`;
         return { type: "finish", call, outcome: "cancelled", text };
       }
-      return { type: "run", call, tool, input, attempt: started.attempt + 1 };
+      if (denied === null) return { type: "run", call, tool, input, attempt: started.attempt + 1 };
+      return started.effect === "readonly"
+        ? { type: "finish", call, outcome: "denied", text: denied }
+        : unknown(`it may not be run again: ${denied}`);
     case "reconcile":
       return tool.reconcile === undefined
         ? unknown("the tool cannot be asked what became of it any more")
-        : { type: "reconcile", call, tool, input };
+        : { type: "reconcile", call, tool, input, denied };
     case "once":
       return unknown("it must not be repeated without knowing");
   }

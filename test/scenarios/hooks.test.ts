@@ -387,3 +387,46 @@ it("what was decided before a restart is not asked again", async () => {
     await rm(dataDir, { recursive: true, force: true });
   }
 });
+
+it("a call that was under way when its process ended is not asked about by a hook that is new", async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), "holdfast-hooks-"));
+  try {
+    const began = Promise.withResolvers<void>();
+    const attempts: number[] = [];
+    const tool = defineTool({
+      name: "pay",
+      description: "Pays.",
+      input: z.object({ amount: z.number() }),
+      effect: "keyed",
+      run: (_input, { attempt }) => {
+        attempts.push(attempt);
+        began.resolve();
+        return attempt === 1 ? new Promise<string>(() => {}) : "paid";
+      },
+    });
+    let id = "";
+    {
+      await using scenario = await startScenario(paysThenSays, {
+        agent: { tools: [tool] },
+        dataDir,
+        graceMs: 10,
+      });
+      const session = await scenario.session();
+      id = session.id;
+      await session.send("Go");
+      await began.promise;
+    }
+    const late = hook("beforeTool", { input: { amount: 1 } });
+    await using scenario = await startScenario(paysThenSays, {
+      dataDir,
+      agent: { tools: [tool], hooks: [late.made] },
+    });
+    await scenario.runtime.idle();
+    expect([attempts, late.asked]).toEqual([[1, 2], []]);
+    expect(one(await scenario.runtime.sessions.entries(id), "toolFinished")).toMatchObject([
+      { outcome: "ok" },
+    ]);
+  } finally {
+    await rm(dataDir, { recursive: true, force: true });
+  }
+});
