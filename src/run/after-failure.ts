@@ -2,6 +2,14 @@ import type { Agent } from "../agents/agent.ts";
 import type { ModelFailure, ModelFailureKind, RunFailed } from "../log/entry.ts";
 import type { RunState } from "../log/state.ts";
 
+/**
+ * Whether a request that failed may have to be paid for, nobody knows how much: a part of its answer had come, or the provider
+ * was given up after it had been silent for long, as models are while they think.
+ */
+export function isLostCall({ kind }: ModelFailure, hasBegun: boolean): boolean {
+  return hasBegun || kind === "timeout";
+}
+
 /** What to do about a model call that failed. */
 export type AfterFailure =
   | { readonly type: "retry"; readonly delay: RetryDelay }

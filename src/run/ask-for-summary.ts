@@ -11,7 +11,7 @@ import type { Message } from "../log/content.ts";
 import type { ModelFailure } from "../log/entry.ts";
 import { messagesOfNextRequest } from "../log/fold.ts";
 import type { ModelAnswer, ModelFacts, ModelRequest } from "../models/model.ts";
-import { retryDelay } from "./after-failure.ts";
+import { isLostCall, retryDelay } from "./after-failure.ts";
 import { ASSUMED_OUTPUT_TOKENS, type CallSize } from "./budget.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import { recordCall } from "./record-call.ts";
@@ -63,9 +63,18 @@ export async function askForSummary(
     if (last === null || cancel.aborted) return null;
     if (last.type === "finished") return { ok: true, answer: last.answer };
 
-    const { failure } = last;
+    const { failure, hasBegun } = last;
     const durationMs = Math.round(clock.monotonic() - started);
-    writer.append({ type: "modelFailed", runId, model, attempt, failure, durationMs, purpose: "summary" });
+    const failed = {
+      type: "modelFailed",
+      runId,
+      model,
+      attempt,
+      failure,
+      durationMs,
+      purpose: "summary",
+    } as const;
+    writer.append(isLostCall(failure, hasBegun) ? { ...failed, lostCall: true } : failed);
     if (failure.kind === "contextOverflow" && !isShortened) {
       isShortened = true;
       continue;
@@ -159,7 +168,8 @@ const QUESTION_MARGIN = 1.15;
 
 type Last =
   | { readonly type: "finished"; readonly answer: ModelAnswer }
-  | { readonly type: "failed"; readonly failure: ModelFailure };
+  /** `hasBegun`: a part of the answer had come. */
+  | { readonly type: "failed"; readonly failure: ModelFailure; readonly hasBegun: boolean };
 
 /** Nobody is shown how a summary is written: its text is no answer. Never rejects. */
 async function readToEnd(
@@ -169,17 +179,17 @@ async function readToEnd(
   request: ModelRequest,
   cancel: AbortSignal,
 ): Promise<Last> {
+  let hasBegun = false;
+  const failed = (failure: ModelFailure): Last => ({ type: "failed", failure, hasBegun });
   try {
     for await (const event of ports.models(agent, model).stream(request, cancel)) {
-      if (event.type === "finished" || event.type === "failed") return event;
+      if (event.type === "finished") return event;
+      if (event.type === "failed") return failed(event.failure);
       if (cancel.aborted) break;
+      hasBegun = true;
     }
-    return failed("network", "the stream ended without an answer");
+    return failed({ kind: "network", message: "the stream ended without an answer" });
   } catch (error) {
-    return failed("unknown", errorMessage(error));
+    return failed({ kind: "unknown", message: errorMessage(error) });
   }
-}
-
-function failed(kind: ModelFailure["kind"], message: string): Last {
-  return { type: "failed", failure: { kind, message } };
 }

@@ -5,7 +5,7 @@ import { random } from "../lib/ids.ts";
 import { raceSignal } from "../lib/streams.ts";
 import type { AnswerPart } from "../log/entry.ts";
 import type { ModelRequest } from "../models/model.ts";
-import type { RetryDelay } from "./after-failure.ts";
+import { isLostCall, type RetryDelay } from "./after-failure.ts";
 import { createCallIds } from "./call-ids.ts";
 import type { Calls } from "./calls.ts";
 import { createEarlyStart } from "./early-start.ts";
@@ -67,7 +67,7 @@ export async function callModel(
     if (read.shown > early.kept) ports.emit({ type: "retracted", runId });
     const { failure } = end;
     // What is kept of an answer (`settleAnswer`) is counted with it.
-    const isLost = read.firstTokenMs !== null && currentRun(writer).part === null;
+    const isLost = isLostCall(failure, read.firstTokenMs !== null) && currentRun(writer).part === null;
     const lost = isLost ? { lostCall: true as const } : {};
     const { attempt } = step;
     writer.append({ type: "modelFailed", runId, model, attempt, failure, durationMs: totalMs, ...lost });

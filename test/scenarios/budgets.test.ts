@@ -241,6 +241,19 @@ async function askAs(sessions: Sessions): Promise<InterruptRecord> {
   return result.interrupt;
 }
 
+test("a request that was given up, because nothing of its answer came for long, counts at the most that it can have cost", async () => {
+  const turns = [{ error: { kind: "timeout" as const } }, { text: "done" }];
+  await using scenario = await startScenario(
+    { turns },
+    { dataDir, agent: { model, limits: { costUsd: ONE_CALL } } },
+  );
+  const session = await scenario.session();
+  const result = await ask(session);
+  expect(result).toMatchObject({ reason: "waiting", costUsd: null });
+  expect(result.interrupt?.request.budget.spentUsd).toBeGreaterThan(0.01);
+  expect(await scenario.runtime.sessions.get(session.id)).toMatchObject({ costUsd: 0, unpricedCalls: 1 });
+});
+
 test("a budget for a model of unknown price is said not to hold, and its calls are not counted as free", async () => {
   await using scenario = await startScenario(twoTurns, {
     dataDir,

@@ -348,6 +348,22 @@ describe("a summary that is no use", () => {
     await expectFoldable(scenario, session);
   });
 
+  it("is paid for, nobody knows how much, when it breaks off", async () => {
+    const broken = { text: SUMMARY, chunkSize: 10, error: { kind: "badRequest" as const, afterChunks: 2 } };
+    await using scenario = await startScenario(talking(broken), { agent: agentWith() });
+    const session = await scenario.session();
+    const { running } = await sendUntil(
+      scenario,
+      session,
+      (log) => ofType(log, "compactionFailed").length > 0,
+    );
+    await running;
+    expect(ofType(await scenario.log(session), "modelFailed")).toMatchObject([
+      { purpose: "summary", lostCall: true },
+    ]);
+    expect(await scenario.runtime.sessions.get(session.id)).toMatchObject({ unpricedCalls: 1 });
+  });
+
   it("is followed by leaving out the oldest when the window is full, and the session goes on", async () => {
     await using scenario = await startScenario(talking({ text: "No." }), { agent: agentWith() });
     const session = await scenario.session();
