@@ -35,6 +35,10 @@ export async function askPerson(
           printLine(stdout, oneLine(error.message));
           return true;
         }
+        if (isAppError(error, "forbidden")) {
+          printLine(stdout, oneLine(`${error.message}. ${error.hint ?? ""}`));
+          continue;
+        }
         if (!isAppError(error, "invalid_input")) throw error;
       }
     }

@@ -20,7 +20,9 @@ export interface CostWishes extends PlaceWishes {
 export async function showCosts(wishes: CostWishes, terminal: Terminal): Promise<number> {
   const by = readGrouping(wishes.by ?? "day");
   const since =
-    wishes.since === undefined ? undefined : systemClock.now() - readDuration("--since", wishes.since);
+    wishes.since === undefined
+      ? undefined
+      : Math.max(0, systemClock.now() - readDuration("--since", wishes.since));
   await using place = await openPlace(wishes, terminal);
   const report = await place.sessions.costs({
     by,
