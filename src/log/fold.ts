@@ -492,6 +492,7 @@ function applyCompacted(state: Draft, entry: Compacted): void {
   state.context = null;
   state.toldDay = null;
   state.callIds = new Set(messages.flatMap(callIdsOf));
+  state.knowsAllCallIds = false;
   state.measured = { tokens: tokensAfter, messages: messages.length };
   state.compactedSince = true;
   state.compactionFailedAt = null;

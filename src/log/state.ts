@@ -39,8 +39,10 @@ export interface SessionState {
   /** A message that no run has taken up, the model that it asked for, and whether it was stopped before it began. */
   readonly unanswered: Unanswered | null;
   readonly lastRun: { readonly runId: string; readonly end: RunEnd | "failed" } | null;
-  /** Since the last compaction. */
+  /** Since the last compaction, and those of the calls that it kept. */
   readonly callIds: ReadonlySet<string>;
+  /** There are no others: the session was never compacted. */
+  readonly knowsAllCallIds: boolean;
   readonly usage: Usage;
   readonly costUsd: number;
   readonly unpricedCalls: number;
@@ -261,6 +263,7 @@ export function emptyState(): Draft {
     unanswered: null,
     lastRun: null,
     callIds: new Set(),
+    knowsAllCallIds: true,
     usage: noUsage,
     costUsd: 0,
     unpricedCalls: 0,
@@ -291,6 +294,7 @@ export interface Draft extends SessionState {
   unanswered: Unanswered | null;
   lastRun: SessionState["lastRun"];
   callIds: Set<string>;
+  knowsAllCallIds: boolean;
   usage: Usage;
   costUsd: number;
   unpricedCalls: number;

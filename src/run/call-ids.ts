@@ -17,17 +17,19 @@ export interface CallIds {
 }
 
 const USABLE = /^[a-zA-Z0-9_-]{1,64}$/;
-/** Shorter ones may come again, and which ones there were is known only since the last compaction. */
+/** Shorter ones come again and again. */
 const MIN_LENGTH = 12;
 
 /** `state` may go on while the answer is written. */
-export function createCallIds(state: Pick<SessionState, "callIds">): CallIds {
+export function createCallIds(state: Pick<SessionState, "callIds" | "knowsAllCallIds">): CallIds {
   /** By the provider's id, in the order in which the calls began. */
   const given = new Map<string, string[]>();
   const seen = new Set<string>();
 
+  /** One that was used before a compaction would be the id of another operation, which has its result already. */
   function isFree(id: string): boolean {
-    return id.length >= MIN_LENGTH && USABLE.test(id) && !seen.has(id) && !state.callIds.has(id);
+    const isKnownToBeNew = state.knowsAllCallIds && !state.callIds.has(id) && !seen.has(id);
+    return isKnownToBeNew && id.length >= MIN_LENGTH && USABLE.test(id);
   }
 
   function begin(providerId: string): string {

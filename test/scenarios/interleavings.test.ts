@@ -259,9 +259,10 @@ function answerOf(random: Random, newId: () => string): readonly AssistantBlock[
   return random() < 0.5 ? [text, ...calls] : [...calls];
 }
 
-/** Some providers number the calls of each answer from zero, others never repeat an id. */
+/** Some providers number the calls of each answer from zero, some make the id from the call, others never repeat one. */
 function seedless(count: number): string {
-  return count % 3 === 0 ? String(count % 2) : `${count}_${"x".repeat(20)}`;
+  if (count % 3 === 0) return String(count % 2);
+  return count % 3 === 1 ? "made_from_name_and_arguments" : `${count}_${"x".repeat(20)}`;
 }
 
 /** Mulberry32: small, and the same on every machine. */
