@@ -129,6 +129,8 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     context: known,
     closed: closing.signal,
     tenantLimits,
+    tenantDailyUsd: config.tenantDailyUsd,
+    worstCase: known.worstCase,
   };
   const sessions = createSessions(ports);
 

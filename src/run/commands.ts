@@ -10,8 +10,11 @@ import { DEFAULT_TENANT, type SessionLog, type SessionRecord } from "../log/sess
 import type { SandboxPool } from "../sandboxes/pool.ts";
 import { prepareImages } from "../tools/images.ts";
 import { answerAlike, checkAnswer, checkAuthority, interruptOf } from "./answer.ts";
+import { unpricedBudgets } from "./budget.ts";
 import type { CostLedger } from "./costs.ts";
 import type { RunEvent } from "./events.ts";
+import type { Knowledge } from "./knowledge.ts";
+import type { LoopPorts } from "./loop-ports.ts";
 import type { Command, RunQueue } from "./queue.ts";
 import { type ContextPorts, readContext } from "./read-context.ts";
 import type { Sessions } from "./sessions.ts";
@@ -27,6 +30,9 @@ export interface CommandPorts {
   readonly closed: AbortSignal;
   /** Of each tenant. Those of an agent are its own. */
   readonly tenantLimits: TenantLimits;
+  /** What the sessions of each tenant may cost in one day; null: no limit. */
+  readonly tenantDailyUsd: number | null;
+  readonly worstCase: LoopPorts["worstCase"];
 }
 
 /** Null: no limit. */
@@ -58,6 +64,19 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
   /** Of an agent that other processes serve, this one does not know the limits. */
   function served(agent: string): Agent | undefined {
     return agents.list().find(({ name }) => name === agent);
+  }
+
+  /**
+   * Whoever set the budgets may have calls of unknown price beside them; a tenant does not choose to. @throws AppError `forbidden`
+   */
+  function checkPrice(model: string, agent: Agent | undefined): void {
+    if (agent === undefined || tenant === undefined || tenant === DEFAULT_TENANT) return;
+    const worstCase: Knowledge["worstCase"] = (...call) => ports.worstCase(agent, ...call);
+    const only = { ...agent, model: { ...agent.model, id: model, fallback: [] } };
+    if (unpricedBudgets(only, worstCase, ports.tenantDailyUsd).length === 0) return;
+    throw new AppError("forbidden", `the price of ${model} is not known, and there are budgets to keep`, {
+      hint: "Name another model, or leave it to the agent.",
+    });
   }
 
   const ofTenant = tenant === undefined ? {} : { tenant };
@@ -106,6 +125,7 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
       }
       const session = await existing(sessionId);
       const agent = served(session.agent);
+      if (message.model !== undefined) checkPrice(message.model, agent);
       const delivery = message.delivery ?? agent?.delivery ?? "steer";
       const command: Command = {
         type: "message",

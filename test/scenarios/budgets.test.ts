@@ -215,6 +215,22 @@ describe("a budget that sessions share", () => {
     expect(await umbrella.interrupts()).toMatchObject([{ answered: { actor: "ada" } }]);
   });
 
+  test("is not got round by a tenant with a model whose price nobody knows", async () => {
+    await using scenario = await start({ dailyCostUsd: ONE_CALL });
+    const { runtime } = scenario;
+    const acme = runtime.sessionsOf("acme");
+    const { session } = await acme.create({ agent: "tester" });
+    const blocks = [{ type: "text", text: "Do it." }] as const;
+    const unpriced = { blocks, model: "acme/new-model" };
+    await expect(acme.send(session.id, unpriced)).rejects.toMatchObject({
+      code: "forbidden",
+      message: expect.stringContaining("the price of acme/new-model is not known"),
+    });
+    expect(await acme.inbox(session.id)).toEqual([]);
+    await acme.send(session.id, { blocks, model: "anthropic/claude-sonnet-4-6" });
+    await runtime.sessions.send(session.id, unpriced);
+  });
+
   test("is not raised for those whose limit is higher already, when an answer is repeated", async () => {
     await using scenario = await start({ dailyCostUsd: ONE_CALL });
     const { sessions } = scenario.runtime;
