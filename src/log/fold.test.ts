@@ -429,18 +429,27 @@ describe("a compaction", () => {
     expect(after.run).toMatchObject({ compactions: ["summary", "summary"], failures: [] });
   });
 
+  const vetoOf = (subject: string): NewEntry => ({
+    type: "hookDecided",
+    runId: "r1",
+    hook: "censor",
+    point: "input",
+    subject,
+    decision: "veto",
+    blocks: true,
+    durationMs: 1,
+  });
+
+  it("leaves each of two messages of the same words to be withheld afterwards", () => {
+    const twice = [userSays("secret", "1"), userSays("secret", "2")];
+    const before = fold(entries(...long, ...twice));
+    const log = stored(entries(...long, ...twice, compactedAt(before, 2), vetoOf("1"), vetoOf("2")));
+    expect(JSON.stringify(fold(log).messages)).not.toContain("secret");
+  });
+
   it("leaves a message that a hook withholds afterwards withheld, also when folding begins here", () => {
     const before = fold(entries(...long, userSays("secret")));
-    const veto: NewEntry = {
-      type: "hookDecided",
-      runId: "r1",
-      hook: "censor",
-      point: "input",
-      subject: "in-secret",
-      decision: "veto",
-      blocks: true,
-      durationMs: 1,
-    };
+    const veto = vetoOf("in-secret");
     const log = stored(entries(...long, userSays("secret"), compactedAt(before, 1), veto));
     for (const part of [log, fromCompaction(log)]) {
       expect(JSON.stringify(fold(part).messages)).not.toContain("secret");

@@ -486,7 +486,7 @@ function applyCompacted(state: Draft, entry: Compacted): void {
   cutSent(state, 0);
   state.deferred = [...carried.deferred];
   state.messages = [...messages];
-  state.inputs = carried.inputs.map((input) => inTranscript(input, messages));
+  state.inputs = inTranscript(carried.inputs, messages);
   state.openCalls = [];
   // Folding may begin here, so nothing from before may show: the context is opened anew.
   state.context = null;
@@ -500,13 +500,16 @@ function applyCompacted(state: Draft, entry: Compacted): void {
   noteCompaction(state, tier);
 }
 
-/** Inputs are known by their blocks, which an entry that was stored and read has twice. */
-function inTranscript(input: Input, messages: readonly Message[]): Input {
-  const text = JSON.stringify(input.blocks);
-  const shown = messages
-    .flatMap((message) => (message.role === "user" ? [message.blocks] : []))
-    .findLast((blocks) => JSON.stringify(blocks) === text);
-  return shown === undefined ? input : { ...input, blocks: shown };
+/** Inputs are known by their blocks, which an entry that was stored and read has twice. They are the newest messages. */
+function inTranscript(inputs: readonly Input[], messages: readonly Message[]): Input[] {
+  const shown = messages.flatMap((message) => (message.role === "user" ? [message.blocks] : []));
+  const found = inputs.toReversed().map((input) => {
+    const text = JSON.stringify(input.blocks);
+    const index = shown.findLastIndex((blocks) => JSON.stringify(blocks) === text);
+    const [blocks = input.blocks] = index === -1 ? [] : shown.splice(index, 1);
+    return { ...input, blocks };
+  });
+  return found.reverse();
 }
 
 /** Only the first `same` messages are still what the last request held. */
