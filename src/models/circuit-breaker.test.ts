@@ -33,9 +33,11 @@ function setUp(clock: FakeClock = createFakeClock()) {
       yield* play;
     },
   };
-  const guarded = withCircuitBreaker(model, createCircuitBreakers(clock)("acme"));
+  const breaker = createCircuitBreakers(clock)("acme");
+  const guarded = withCircuitBreaker(model, breaker);
   return {
     clock,
+    breaker,
     guarded,
     get asked() {
       return asked;
@@ -57,6 +59,14 @@ function setUp(clock: FakeClock = createFakeClock()) {
     },
   };
 }
+
+/** Thinks, and shows nothing of it. */
+const thinking: Model = {
+  id: "acme/thinking",
+  async *stream() {
+    await new Promise(() => {});
+  },
+};
 
 async function collect(events: AsyncIterable<ModelEvent>): Promise<ModelEvent[]> {
   const all: ModelEvent[] = [];
@@ -198,6 +208,17 @@ describe("one request at a time tries it", () => {
     });
     expect(await piece).toEqual({ done: false, value: text });
     expect(await model.ask([finished])).toEqual([finished]);
+  });
+
+  test("one that is silent for as long as the circuit stays open at first makes room for the next", async () => {
+    const model = setUp();
+    await model.trip();
+    await model.clock.advance(15_000);
+    const silent = withCircuitBreaker(thinking, model.breaker);
+    void silent.stream(request, never)[Symbol.asyncIterator]().next();
+    expect(await model.ask([finished])).toEqual([refused(1000)]);
+    await model.clock.advance(15_000);
+    expect(await model.ask([finished], [finished])).toEqual([finished, finished]);
   });
 
   test("one that is aborted makes room for the next", async () => {

@@ -29,7 +29,7 @@ export const defaultCircuitLimits: CircuitLimits = {
  *                                       └──────it fails again───┘  (twice as long)
  * ```
  *
- * While it is half-open, one request goes through at a time.
+ * While it is half-open, one request goes through at a time; another one, too, where that is silent for `openMs`.
  */
 export interface CircuitBreaker {
   /** Asks whether a request may go out. One that was admitted must be settled, whatever becomes of it. */
@@ -126,14 +126,15 @@ function createCircuitBreaker(name: string, clock: Clock, limits: CircuitLimits)
   let open:
     | { readonly since: number; readonly until: number; readonly ms: number; readonly why: string }
     | undefined;
-  let isProbing = false;
+  /** When the probe that is under way was sent, by the monotonic clock. */
+  let probedAt: number | undefined;
   /** How often the circuit has opened: what was sent before says nothing about now. */
   let opened = 0;
 
   function openCircuit(why: string): void {
     const ms = open === undefined ? limits.openMs : Math.min(open.ms * 2, limits.maxOpenMs);
     open = { since: open?.since ?? clock.now(), until: clock.monotonic() + ms, ms, why };
-    isProbing = false;
+    probedAt = undefined;
     failures = [];
     opened++;
   }
@@ -153,7 +154,7 @@ function createCircuitBreaker(name: string, clock: Clock, limits: CircuitLimits)
     function answered(): void {
       if (isStale() || !isProbe) return;
       isProbe = false;
-      isProbing = false;
+      probedAt = undefined;
       open = undefined;
     }
     return {
@@ -165,11 +166,11 @@ function createCircuitBreaker(name: string, clock: Clock, limits: CircuitLimits)
       },
       failed(message) {
         if (isStale()) return;
-        if (isProbe) openCircuit(`${name} fails still, now with: ${message}`);
+        if (isProbe && open !== undefined) openCircuit(`${name} fails still, now with: ${message}`);
         else countFailure(message);
       },
       ended() {
-        if (!isStale() && isProbe) isProbing = false;
+        if (!isStale() && isProbe) probedAt = undefined;
       },
     };
   }
@@ -177,9 +178,12 @@ function createCircuitBreaker(name: string, clock: Clock, limits: CircuitLimits)
   return {
     admit() {
       if (open === undefined) return admission(false);
-      const waitMs = Math.ceil(open.until - clock.monotonic());
+      const now = clock.monotonic();
+      const waitMs = Math.ceil(open.until - now);
+      // A model that thinks is silent for minutes, which says nothing of its provider: others need not wait for it.
+      const isProbing = probedAt !== undefined && now - probedAt < limits.openMs;
       if (waitMs <= 0 && !isProbing) {
-        isProbing = true;
+        probedAt = now;
         return admission(true);
       }
       const since = new Date(open.since).toISOString();
