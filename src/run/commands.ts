@@ -45,6 +45,8 @@ export interface TenantLimits {
 
 const SESSION_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,255}$/;
 const DIRECT_TIMEOUT_MS = 600_000;
+/** Far longer than a run takes to end, and than the lease of a process that hangs. */
+const STOP_PATIENCE_MS = 30_000;
 
 /**
  * The commands that anybody may give, over the store. Nothing here runs a session: the worker is woken through the inbox.
@@ -165,8 +167,22 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
       });
       const isIdle = async () => (await existing(sessionId)).status === "idle";
       const hasRun = status !== "queued";
-      await runEndAfterStop(log.follow(sessionId, headSeq, closed), { hasRun, stopId: id, isIdle });
-      return { stopped: true };
+      const [limit, ended] = [new AbortController(), new AbortController()];
+      ports.context.clock.sleep(STOP_PATIENCE_MS, ended.signal).then(
+        () => limit.abort(),
+        () => {},
+      );
+      try {
+        const entries = log.follow(sessionId, headSeq, AbortSignal.any([closed, limit.signal]));
+        if (await runEndAfterStop(entries, { hasRun, stopId: id, isIdle })) return { stopped: true };
+      } finally {
+        ended.abort();
+      }
+      throw closed.aborted
+        ? new AppError("unavailable", "the runtime was closed before the run had ended; the stop stands")
+        : new AppError("unavailable", "no process has obeyed the stop for half a minute; it stands", {
+            hint: "Start a server with the session's agent: it ends the run before anything else.",
+          });
     },
 
     async delete(sessionId) {
@@ -256,13 +272,13 @@ interface StopWatch {
 }
 
 /**
- * Resolves when the log shows the stop and the end of the run that it ended; a stop that found nothing to end is done at
- * once. @throws AppError `unavailable` when the runtime is closed before that.
+ * True when the log shows the stop and the end of the run that it ended; a stop that found nothing to end is done at once.
+ * False when the entries end before that.
  */
 async function runEndAfterStop(
   entries: AsyncIterable<Entry>,
   { hasRun, stopId, isIdle }: StopWatch,
-): Promise<void> {
+): Promise<boolean> {
   let stopped = false;
   let open = hasRun;
   for await (const entry of entries) {
@@ -272,7 +288,7 @@ async function runEndAfterStop(
       stopped = true;
       open ||= !(await isIdle());
     }
-    if (stopped && !open) return;
+    if (stopped && !open) return true;
   }
-  throw new AppError("unavailable", "the runtime was closed before the run had ended; the stop stands");
+  return false;
 }

@@ -61,7 +61,7 @@ export interface Sessions {
 
   /**
    * Ends the current run: model request, commands, timers. Resolves when the log says how it ended, or at once when
-   * nothing runs.
+   * nothing runs. @throws AppError `unavailable` when no process has done so within half a minute; the stop stands.
    */
   stop(sessionId: string, reason?: string): Promise<{ readonly stopped: boolean }>;
 

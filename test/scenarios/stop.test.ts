@@ -163,6 +163,20 @@ test("two stops at once are both answered, and the second of two in a row finds 
   expect(await session.stop()).toBe(false);
 });
 
+test("a stop that no process obeys is not waited for for ever, and stands", async () => {
+  const clock = createFakeClock();
+  await using scenario = await startScenario({ turns: [{ text: "never" }] }, { work: "none", clock });
+  const session = await scenario.session();
+  await session.send("hello");
+  const stopping = session.stop();
+  stopping.catch(() => {});
+  await until(async () => clock.sleeping > 0);
+  await clock.advance(30_000);
+  await expect(stopping).rejects.toMatchObject({ code: "unavailable" });
+  const inbox = await scenario.runtime.sessions.inbox(session.id);
+  expect(inbox.map(({ command }) => command.type)).toEqual(["message", "stop"]);
+});
+
 /** Whether a process of this machine sleeps so long. */
 function running(seconds: string): boolean {
   return spawnSync("ps", ["-eo", "args"], { encoding: "utf8" }).stdout.includes(`sleep ${seconds}`);
