@@ -120,8 +120,11 @@ export function responseOf(error: unknown, log: DefectLog): Response {
   return errorResponse(body, headersOf(body));
 }
 
+/** Where nothing says when what is not available now will be. */
+const USUAL_RETRY_MS = 5_000;
+
 function headersOf({ error: { code, details } }: WireError): Readonly<Record<string, string>> {
   if (code === "unauthorized") return { "www-authenticate": "Bearer" };
-  const retryAfterMs = details?.retryAfterMs;
+  const retryAfterMs = details?.retryAfterMs ?? (statusOf[code] === 503 ? USUAL_RETRY_MS : undefined);
   return typeof retryAfterMs === "number" ? { "retry-after": String(Math.ceil(retryAfterMs / 1_000)) } : {};
 }
