@@ -370,6 +370,23 @@ describe("messages, events and stop", () => {
     expect(await ask(api.url, path, { headers: { "last-event-id": "abc" } })).toMatchObject({ status: 400 });
   });
 
+  test("a message that the session does not have, or has before the cursor, is not waited for", async () => {
+    const id = await newSession();
+    const { messageId } = await api.client.send(id, { blocks: [{ type: "text", text: "hello" }] });
+    const path = `/v1/sessions/${id}/events?message=`;
+    expect(String((await ask(api.url, path + messageId)).body)).toContain('"runFinished"');
+    const { headSeq } = await api.client.get(id);
+    for (const url of [`${path}in_none`, `${path}${messageId}&after=${headSeq}`]) {
+      expect(await ask(api.url, url)).toMatchObject({
+        status: 404,
+        body: errorOf("not_found", /has no message/),
+      });
+    }
+    expect(
+      (await ask(api.url, path + messageId, { headers: { "last-event-id": String(headSeq) } })).status,
+    ).toBe(200);
+  });
+
   test("stop ends a model request and a command; without a run it is said", async () => {
     const id = await newSession();
     expect((await ask(api.url, `/v1/sessions/${id}/stop`, { method: "POST" })).body).toEqual({

@@ -1,5 +1,6 @@
 import { AppError } from "../../lib/errors.ts";
 import type { RunEvent } from "../../run/events.ts";
+import type { Sessions } from "../../run/sessions.ts";
 import type { HttpDeps } from "../deps.ts";
 import { wireEventSchema } from "../entry-schemas.ts";
 import { lastEventIdHeader, lastEventIdOf } from "../headers.ts";
@@ -37,6 +38,7 @@ export function eventRoutes(deps: HttpDeps): readonly Route[] {
           const nextAfter = entries.length < query.limit ? null : (entries.at(-1)?.seq ?? null);
           return c.json({ entries, nextAfter });
         }
+        if (message !== undefined) await requireMessage(sessions, sessionId, message, Math.min(start, seen));
         return streamEvents(deps, c, {
           finite: message !== undefined,
           open: (signal) =>
@@ -52,6 +54,29 @@ export function eventRoutes(deps: HttpDeps): readonly Route[] {
 
 async function* unseen(events: AsyncIterable<RunEvent>, seen: number): AsyncGenerator<RunEvent> {
   for await (const event of events) if (event.type !== "entry" || event.entry.seq > seen) yield event;
+}
+
+/** Entries that are looked through at once for a message. */
+const PAGE = 1_000;
+
+/** A message that does not come would be waited for for ever, without a word. @throws AppError `not_found` */
+async function requireMessage(
+  sessions: Pick<Sessions, "inbox" | "entries">,
+  sessionId: string,
+  messageId: string,
+  after: number,
+): Promise<void> {
+  // The inbox first: what leaves it meanwhile is in the log then.
+  const inbox = await sessions.inbox(sessionId);
+  if (inbox.some(({ id }) => id === messageId)) return;
+  for (let cursor: number | undefined = after; cursor !== undefined; ) {
+    const page = await sessions.entries(sessionId, cursor, PAGE);
+    if (page.some((entry) => entry.type === "userMessage" && entry.inboxId === messageId)) return;
+    cursor = page.length < PAGE ? undefined : page.at(-1)?.seq;
+  }
+  throw new AppError("not_found", `session ${sessionId} has no message "${messageId}" after ${after}`, {
+    hint: "Take the address from the answer to the message as it is, or leave `after` out.",
+  });
 }
 
 /** A cursor from another session would otherwise wait for ever, or skip entries, without a word. */
