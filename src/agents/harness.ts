@@ -57,60 +57,61 @@ const modelId = z
     examples: ["anthropic/claude-sonnet-4-6", "openai/gpt-5.2", "ollama/qwen3"],
   });
 
-const model = z
-  .strictObject({
-    id: modelId.optional(),
-    reasoning: z
-      .enum(efforts)
-      .optional()
-      .describe("How much the model thinks before it answers. Default: what the provider does."),
-    maxOutputTokens: z
-      .int()
-      .min(1)
-      .optional()
-      .describe("Upper limit of one answer. Default: what the provider allows."),
-    fallback: z
-      .array(modelId)
-      .default([])
-      .meta({
-        description: "Models that a run goes on with, in order, when the one before does not answer.",
-        examples: [["openai/gpt-5.2"]],
-      }),
-    cache: z
-      .enum(cacheLifetimes)
-      .default("5m")
-      .describe(
-        "How long the provider keeps what it has cached of a session, where it lets us choose. 1h costs more to write.",
-      ),
-    timeouts: z
-      .strictObject({
-        firstToken: duration.optional().describe("Until the answer begins. Default: 5m."),
-        betweenTokens: duration.optional().describe("Between two pieces of it. Default: 2m."),
-      })
-      .default({})
-      .describe("How long the provider may say nothing before a request is given up and tried again."),
-    contextWindow: z
-      .int()
-      .min(1_000)
-      .optional()
-      .describe("Tokens of prompt and answer together. Default: what the catalogue knows of the model."),
-    prices: modelPricesSchema
-      .optional()
-      .describe("US dollars for a million tokens. Default: what the catalogue knows of the model."),
-    baseUrl: z
-      .url({ protocol: /^https?$/, error: 'expected an address that starts with "http://" or "https://"' })
-      .optional()
-      .meta({
-        description:
-          "Address of the API, for a proxy or a server of your own that speaks the provider's protocol.",
-        examples: ["http://127.0.0.1:8000/v1"],
-      }),
-    script: path.optional().meta({
-      description:
-        'A file with the turns of a scripted model. Played when no model key is found, and always when the id is "scripted".',
-      examples: ["./script.yaml"],
+const modelFields = z.strictObject({
+  id: modelId.optional(),
+  reasoning: z
+    .enum(efforts)
+    .optional()
+    .describe("How much the model thinks before it answers. Default: what the provider does."),
+  maxOutputTokens: z
+    .int()
+    .min(1)
+    .optional()
+    .describe("Upper limit of one answer. Default: what the provider allows."),
+  fallback: z
+    .array(modelId)
+    .default([])
+    .meta({
+      description: "Models that a run goes on with, in order, when the one before does not answer.",
+      examples: [["openai/gpt-5.2"]],
     }),
-  })
+  cache: z
+    .enum(cacheLifetimes)
+    .default("5m")
+    .describe(
+      "How long the provider keeps what it has cached of a session, where it lets us choose. 1h costs more to write.",
+    ),
+  timeouts: z
+    .strictObject({
+      firstToken: duration.optional().describe("Until the answer begins. Default: 5m."),
+      betweenTokens: duration.optional().describe("Between two pieces of it. Default: 2m."),
+    })
+    .default({})
+    .describe("How long the provider may say nothing before a request is given up and tried again."),
+  contextWindow: z
+    .int()
+    .min(1_000)
+    .optional()
+    .describe("Tokens of prompt and answer together. Default: what the catalogue knows of the model."),
+  prices: modelPricesSchema
+    .optional()
+    .describe("US dollars for a million tokens. Default: what the catalogue knows of the model."),
+  baseUrl: z
+    .url({ protocol: /^https?$/, error: 'expected an address that starts with "http://" or "https://"' })
+    .optional()
+    .meta({
+      description:
+        "Address of the API, for a proxy or a server of your own that speaks the provider's protocol.",
+      examples: ["http://127.0.0.1:8000/v1"],
+    }),
+  script: path.optional().meta({
+    description:
+      'A file with the turns of a scripted model. Played when no model key is found, and always when the id is "scripted".',
+    examples: ["./script.yaml"],
+  }),
+});
+
+const model = modelFields
   .refine(({ id, baseUrl }) => baseUrl === undefined || (id !== undefined && id !== "scripted"), {
     path: ["id"],
     error: "this field is missing: which model does the server of model.baseUrl run?",
@@ -288,7 +289,7 @@ export const harnessSchema = z
         examples: ["./system-prompt.md"],
       }),
     model: z
-      .union([modelId.transform((id) => model.parse({ id })), model])
+      .union([modelId.transform((id) => modelFields.parse({ id })), model])
       .optional()
       .describe("Which model answers. Default: one of the first provider for which a key is found."),
     workspace: path
