@@ -87,9 +87,10 @@ export function recordedSections(agent: Agent, { now, project }: Moment): readon
 /** "Saturday, 2026-01-31 (UTC)" @pure */
 export function dateText(now: number): string {
   const date = new Date(now);
-  const day = date.toLocaleDateString("en-US", { weekday: "long", timeZone: "UTC" });
-  return `${day}, ${date.toISOString().slice(0, 10)} (UTC)`;
+  return `${WEEKDAYS[date.getUTCDay()]}, ${date.toISOString().slice(0, 10)} (UTC)`;
 }
+
+const WEEKDAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"] as const;
 
 const STATIC: readonly Section[] = [
   {
