@@ -99,6 +99,7 @@ function ownCeilings(
 }
 
 function sharedBudgets({ name, limits }: Agent, { now, tenant }: Knowledge): readonly ReservedBudget[] {
+  if (limits.dailyCostUsd === null && tenant.dailyUsd === null) return [];
   const day = dayOf(now);
   return [
     ...(limits.dailyCostUsd === null
