@@ -25,11 +25,7 @@ export interface Head {
 export function contextDue(state: SessionState, agent: Agent): PrefixBreak | null {
   const { context } = state;
   if (context === null) return state.compactedSince ? "compacted" : "start";
-  // The model is told neither of tools that are gone nor without those that are new.
-  if (!hasSameTools(context, agent)) return "toolsChanged";
-  const { toolsHash, promptHash } = headOf(agent, context);
-  if (toolsHash !== context.toolsHash) return "toolsChanged";
-  return promptHash === context.promptHash ? null : "promptChanged";
+  return epochOf(agent, context).over;
 }
 
 /** An epoch that begins now. @pure */
@@ -47,7 +43,7 @@ export function newContext(
 /** Where no epoch has begun: as it would begin, without what only the moment can tell. @pure */
 export function headOfState(state: SessionState, agent: Agent): Head {
   const { context } = state;
-  if (context !== null) return headOf(agent, context);
+  if (context !== null) return epochOf(agent, context).head;
   let head = unopened.get(agent);
   if (head === undefined) {
     head = makeHead(agent, { ...offerTools(state, agent), sections: [] });
@@ -57,14 +53,30 @@ export function headOfState(state: SessionState, agent: Agent): Head {
 }
 
 const unopened = new WeakMap<Agent, Head>();
-const heads = new WeakMap<ContextOpened, { readonly agent: Agent; readonly head: Head }>();
 
-function headOf(agent: Agent, context: ContextOpened): Head {
-  const known = heads.get(context);
-  if (known?.agent === agent) return known.head;
+interface Epoch {
+  readonly agent: Agent;
+  readonly head: Head;
+  /** Why it cannot go on; null where it can. */
+  readonly over: PrefixBreak | null;
+}
+
+/** Asked for at every step, and always the same until the agent or the epoch is another one. */
+const epochs = new WeakMap<ContextOpened, Epoch>();
+
+function epochOf(agent: Agent, context: ContextOpened): Epoch {
+  const known = epochs.get(context);
+  if (known?.agent === agent) return known;
   const head = makeHead(agent, context);
-  heads.set(context, { agent, head });
-  return head;
+  const epoch = { agent, head, over: whyOver(agent, context, head) };
+  epochs.set(context, epoch);
+  return epoch;
+}
+
+function whyOver(agent: Agent, context: ContextOpened, { toolsHash, promptHash }: Head): PrefixBreak | null {
+  // The model is told neither of tools that are gone nor without those that are new.
+  if (!hasSameTools(context, agent) || toolsHash !== context.toolsHash) return "toolsChanged";
+  return promptHash === context.promptHash ? null : "promptChanged";
 }
 
 type Opening = Pick<ContextOpened, "tools" | "deferred" | "sections">;
