@@ -90,10 +90,13 @@ function withCachePlan(
   if (plan === undefined || protocol !== "anthropic") return { prompt, tools };
   const marks = placeMarks(plan, prompt, ends);
   const mark = cacheControl(plan);
+  const marked = [...prompt];
+  for (const index of marks.messages) {
+    const message = prompt[index];
+    if (message !== undefined) marked[index] = { ...message, providerOptions: mark };
+  }
   return {
-    prompt: prompt.map((message, index) =>
-      marks.messages.has(index) ? { ...message, providerOptions: mark } : message,
-    ),
+    prompt: marked,
     tools: marks.tools
       ? tools.map((tool, index) => (index === tools.length - 1 ? { ...tool, providerOptions: mark } : tool))
       : tools,
