@@ -52,7 +52,7 @@ export function watchSession(
   const order = inOrder(channel, options.after);
   const subscription = bus.subscribe(sessionId, order.addDelta);
   signal.addEventListener("abort", () => subscription[Symbol.dispose](), { once: true });
-  pump(asEvents(log.follow(sessionId, options.after, signal)), order);
+  follow(log.follow(sessionId, options.after, signal), order);
 
   return (async function* () {
     try {
@@ -77,9 +77,6 @@ function inOrder(channel: Channel<RunEvent>, after: number) {
   }
 
   return {
-    get size() {
-      return channel.size;
-    },
     close: channel.close,
     fail: channel.fail,
     push(event: RunEvent): void {
@@ -96,8 +93,17 @@ function inOrder(channel: Channel<RunEvent>, after: number) {
   };
 }
 
-async function* asEvents(entries: AsyncIterable<Entry>): AsyncGenerator<RunEvent> {
-  for await (const entry of entries) yield { type: "entry", entry };
+/** Never rejects: the channel's reader is told. */
+async function follow(
+  entries: AsyncIterable<Entry>,
+  channel: Pick<Channel<RunEvent>, "push" | "close" | "fail">,
+): Promise<void> {
+  try {
+    for await (const entry of entries) channel.push({ type: "entry", entry });
+    channel.close();
+  } catch (error) {
+    channel.fail(error);
+  }
 }
 
 /** Moves events into a channel as they come, whether or not anybody reads it. Never rejects: the channel's reader is told. */
