@@ -61,11 +61,11 @@ async function resolverFor(
   };
 }
 
-/** What is known of models, where what an agent says of its own model wins over the catalogue. */
+/** What is known of models, where what an agent says of its own models wins over the catalogue. */
 export function provideModelFacts(catalogue: Catalogue): Pick<LoopPorts, "facts" | "price" | "worstCase"> {
   const catalogues = new WeakMap<Agent, Catalogue>();
   const of = (agent: Agent) => {
-    const known = catalogues.get(agent) ?? createCatalogue([...catalogue.list(), ownEntry(agent)]);
+    const known = catalogues.get(agent) ?? createCatalogue([...catalogue.list(), ...ownEntries(agent)]);
     catalogues.set(agent, known);
     return known;
   };
@@ -77,6 +77,7 @@ export function provideModelFacts(catalogue: Catalogue): Pick<LoopPorts, "facts"
   };
 }
 
-function ownEntry({ model: { id, contextWindow, prices } }: Agent): ModelEntry {
-  return withoutUndefined({ id, contextWindow, prices });
+function ownEntries({ model }: Agent): readonly ModelEntry[] {
+  const { id, contextWindow, prices, fallbackFacts = [] } = model;
+  return [...fallbackFacts, withoutUndefined({ id, contextWindow, prices })];
 }

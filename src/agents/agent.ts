@@ -1,7 +1,7 @@
 import type { Hook } from "../hooks/hook.ts";
 import type { Delivery } from "../log/entry.ts";
 import type { CacheLifetime, ReasoningEffort } from "../models/model.ts";
-import type { ModelPrices } from "../models/model-entry.ts";
+import type { ModelEntry, ModelPrices } from "../models/model-entry.ts";
 import type { Policy } from "../permissions/policy.ts";
 import type { SandboxKind, SandboxLimits } from "../sandboxes/sandbox.ts";
 import type { Tool } from "../tools/tool.ts";
@@ -34,6 +34,8 @@ export interface AgentModel {
   readonly maxOutputTokens?: number;
   /** Models that a run goes on with, in order, when the one before does not answer. */
   readonly fallback: readonly string[];
+  /** What is said of models in `fallback`, instead of the catalogue's. */
+  readonly fallbackFacts?: readonly ModelEntry[];
   /** How long the provider is asked to keep what it has cached of a session. */
   readonly cacheLifetime: CacheLifetime;
   /** Milliseconds of silence until a request is given up; absent: see `models/ai-sdk/patience.ts`. */

@@ -91,7 +91,8 @@ function scriptIsMissing(): ModelChoice {
   };
 }
 
-function providerOf(id: string): string {
+/** The part of a model id before the slash. */
+export function providerOf(id: string): string {
   return id.split("/", 1)[0] ?? id;
 }
 

@@ -35,7 +35,9 @@ function explainIssue(issue: Issue, root: unknown, schema: SchemaNode): readonly
   const found = valueAt(root, path);
   switch (issue.code) {
     case "unrecognized_keys":
-      return issue.keys.map((key) => unknownField(path, key, schema));
+      return issue.keys.map(
+        (key) => fieldOfOtherForm(path, key, found, schema) ?? unknownField(path, key, schema),
+      );
     case "invalid_union":
       return explainUnion(issue, path, root, schema);
     case "invalid_value":
@@ -51,16 +53,16 @@ function explainIssue(issue: Issue, root: unknown, schema: SchemaNode): readonly
   }
 }
 
-/** Of the forms that a field may have, the one that the author meant: the first that has the type of what is there. */
+/** Of the forms that a field may have, the one that the author meant: of the type of what is there, with the fewest mistakes. */
 function explainUnion(
   issue: z.core.$ZodIssueInvalidUnion,
   path: JsonPath,
   root: unknown,
   schema: SchemaNode,
 ): readonly FieldComplaint[] {
-  const meant = issue.errors.find(
-    (issues) => !issues.some((inner) => inner.code === "invalid_type" && inner.path.length === 0),
-  );
+  const [meant] = issue.errors
+    .filter((issues) => !issues.some((inner) => inner.code === "invalid_type" && inner.path.length === 0))
+    .toSorted((a, b) => a.length - b.length);
   if (meant !== undefined) {
     return meant.flatMap((inner) =>
       explainIssue({ ...inner, path: [...path, ...inner.path] } as Issue, root, schema),
@@ -71,6 +73,32 @@ function explainUnion(
   );
   const message = `expected ${expected.join(" or ")}, got ${show(valueAt(root, path))}`;
   return [{ path, message, ...example(schema, path) }];
+}
+
+/** For a field that an object of two forms may have, but not beside what makes it the other one. */
+function fieldOfOtherForm(
+  parent: JsonPath,
+  key: string,
+  found: unknown,
+  schema: SchemaNode,
+): FieldComplaint | undefined {
+  const [own, ...others] = nodesAt(schema, parent)
+    .flatMap(forms)
+    .toSorted((a, b) => Number(hasField(b, key)) - Number(hasField(a, key)));
+  if (own === undefined || !hasField(own, key)) return undefined;
+  const rival = others
+    .flatMap(({ required }) => (Array.isArray(required) ? required.map(String) : []))
+    .find((field) => !hasField(own, field) && ownField(found, field) !== undefined);
+  if (rival === undefined) return undefined;
+  const path = [...parent, key];
+  const isRequired = Array.isArray(own.required) && own.required.includes(key);
+  return isRequired
+    ? { path, message: `give either "${rival}" or "${key}", not both` }
+    : { path, message: `"${key}" does not go with "${rival}"` };
+}
+
+function hasField(node: SchemaNode, key: string): boolean {
+  return ownField(node.properties, key) !== undefined;
 }
 
 function unknownField(parent: JsonPath, key: string, schema: SchemaNode): FieldComplaint {

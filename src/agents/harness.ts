@@ -57,6 +57,20 @@ const modelId = z
     examples: ["anthropic/claude-sonnet-4-6", "openai/gpt-5.2", "ollama/qwen3"],
   });
 
+const contextWindow = z
+  .int()
+  .min(1_000)
+  .optional()
+  .describe("Tokens of prompt and answer together. Default: what the catalogue knows of the model.");
+
+const prices = modelPricesSchema
+  .optional()
+  .describe("US dollars for a million tokens. Default: what the catalogue knows of the model.");
+
+const fallbackModel = z.strictObject({ id: modelId, contextWindow, prices });
+
+type FallbackModel = z.output<typeof fallbackModel>;
+
 const modelFields = z.strictObject({
   id: modelId.optional(),
   reasoning: z
@@ -69,10 +83,11 @@ const modelFields = z.strictObject({
     .optional()
     .describe("Upper limit of one answer. Default: what the provider allows."),
   fallback: z
-    .array(modelId)
+    .array(z.union([modelId.transform((id): FallbackModel => ({ id })), fallbackModel]))
     .default([])
     .meta({
-      description: "Models that a run goes on with, in order, when the one before does not answer.",
+      description:
+        "Models that a run goes on with, in order, when the one before does not answer: ids, or objects that also say what the catalogue does not know.",
       examples: [["openai/gpt-5.2"]],
     }),
   cache: z
@@ -88,14 +103,8 @@ const modelFields = z.strictObject({
     })
     .default({})
     .describe("How long the provider may say nothing before a request is given up and tried again."),
-  contextWindow: z
-    .int()
-    .min(1_000)
-    .optional()
-    .describe("Tokens of prompt and answer together. Default: what the catalogue knows of the model."),
-  prices: modelPricesSchema
-    .optional()
-    .describe("US dollars for a million tokens. Default: what the catalogue knows of the model."),
+  contextWindow,
+  prices,
   baseUrl: z
     .url({ protocol: /^https?$/, error: 'expected an address that starts with "http://" or "https://"' })
     .optional()
@@ -119,6 +128,10 @@ const model = modelFields
   .refine(({ id, script }) => id !== "scripted" || script !== undefined, {
     path: ["script"],
     error: 'this field is missing: a model with the id "scripted" plays a file',
+  })
+  .refine(({ contextWindow = Infinity, maxOutputTokens = 0 }) => maxOutputTokens < contextWindow, {
+    path: ["maxOutputTokens"],
+    error: "expected less than model.contextWindow, which prompt and answer share",
   });
 
 const sandbox = z.strictObject({

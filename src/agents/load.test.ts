@@ -181,6 +181,50 @@ test("a rule for a tool that does not exist is a slip", async () => {
   ]);
 });
 
+test("so is a hook for a tool that does not exist", async () => {
+  const hooks = [{ on: "beforeTool", command: "true", tools: ["find_tools", "sh*", "shel"] }];
+  expect(await problemsOf({ hooks })).toEqual([
+    {
+      field: "hooks[0].tools[2]",
+      message: 'no tool of this agent is named "shel"',
+      hint: 'Did you mean "shell"?',
+    },
+  ]);
+});
+
+test("a mistake in a module is told once, however many tools name it", async () => {
+  write({ "t.ts": 'throw new Error("boom");' });
+  const tools = ["a", "b", "c"].map((name) => ({ type: "function", module: "./t.ts", export: name }));
+  const other = { type: "function", module: "./nowhere.ts" };
+  expect(await problemsOf({ tools: [...tools, other] })).toMatchObject([
+    { field: "tools[0].module", message: '"./t.ts" cannot be loaded: boom (and 2 more tools name it)' },
+    { field: "tools[3].module", message: 'there is no file "./nowhere.ts"' },
+  ]);
+});
+
+test.each([
+  [{ id: "anthropc/x" }, "model"],
+  [{ id: "anthropic/x", fallback: ["openai/x", { id: "anthropc/y" }] }, "model.fallback[1]"],
+])("the provider of each model is one that is known: %j", async (model, field) => {
+  expect(await problemsOf({ model })).toEqual([
+    { field, message: 'no model provider is named "anthropc"', hint: 'Did you mean "anthropic"?' },
+  ]);
+});
+
+test("a fallback may be on the server of the model", async () => {
+  const own = { id: "mine/x", baseUrl: "http://127.0.0.1:1/v1" };
+  expect(await problemsOf({ model: { ...own, fallback: ["mine/y"] } })).toEqual([]);
+  expect(await problemsOf({ model: { ...own, fallback: ["other/y"] } })).toHaveLength(1);
+});
+
+test("a fallback may say what it costs", async () => {
+  const prices = { input: 2, output: 6 };
+  writeHarness({ model: { id: "anthropic/x", fallback: ["openai/x", { id: "openai/y", prices }] } });
+  const { agent } = await loadAgentOrThrow(folder, options);
+  expect(agent.model.fallback).toEqual(["openai/x", "openai/y"]);
+  expect(agent.model.fallbackFacts).toEqual([{ id: "openai/x" }, { id: "openai/y", prices }]);
+});
+
 test("the name of a file is not taken for a prompt", async () => {
   expect(await problemsOf({ systemPrompt: "prompt.md" })).toMatchObject([
     { hint: 'For a file: "./prompt.md".' },

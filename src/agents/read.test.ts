@@ -133,6 +133,33 @@ test.each([
     'Did you mean "once"?',
   ],
   [
+    '"hooks": [{"on": "runEnd", "command": "x", "module": "./y.ts"}]',
+    "3:44 hooks[0].module",
+    'give either "command" or "module", not both',
+  ],
+  [
+    '"hooks": [{"on": "runEnd", "command": "x", "export": "y"}]',
+    "3:44 hooks[0].export",
+    '"export" does not go with "command"',
+  ],
+  [
+    '"hooks": [{"on": "runend", "module": "./y.ts"}]',
+    "3:12 hooks[0].on",
+    'expected one of "sessionStart", "input", "beforeModel", "beforeTool", "afterTool", "beforeCompact", "runEnd", got the text "runend"',
+    'Did you mean "runEnd"?',
+  ],
+  [
+    '"model": {"id": "a/b", "fallback": [{"id": "c/d", "price": {}}]}',
+    "3:51 model.fallback[0].price",
+    "unknown field",
+    'Did you mean "prices"?',
+  ],
+  [
+    '"model": {"id": "a/b", "contextWindow": 8000, "maxOutputTokens": 8000}',
+    "3:47 model.maxOutputTokens",
+    "expected less than model.contextWindow, which prompt and answer share, got the number 8000",
+  ],
+  [
     '"permissions": {"deny": ["shell(git push*)"]}',
     "3:26 permissions.deny[0]",
     'expected the name of a tool, in which "*" stands for any characters; rules about arguments do not exist, got the text "shell(git push*)"',

@@ -7,6 +7,7 @@ import { CALL_TOOL, FIND_TOOLS } from "../log/call-tool.ts";
 import { knownProviders } from "../models/ai-sdk/providers.ts";
 import { matchesPattern } from "../permissions/rules.ts";
 import type { Tool } from "../tools/tool.ts";
+import { providerOf } from "./choose-model.ts";
 import type { Harness } from "./harness.ts";
 import { loadHook } from "./load-hook.ts";
 import { loadFunctionTool } from "./load-tool.ts";
@@ -42,9 +43,9 @@ export async function resolveReferences(
     resolveTools(references.tools, { folder, builtinTools }, report),
     resolveHooks(source.harness?.hooks ?? [], folder, report),
   ]);
-  if (source.harness?.model !== undefined) checkProvider(source.harness.model, report);
+  if (source.harness?.model !== undefined) checkProviders(source.harness.model, report);
   if (source.harness !== undefined && tools.complete) {
-    checkRules(source.harness.permissions, [...tools.byName.keys()], report);
+    checkPatterns(source.harness, [...tools.byName.keys()], report);
   }
   return { systemPrompt, workspace, script, tools: tools.byName, hooks, problems };
 }
@@ -108,10 +109,20 @@ async function resolveTools(
       result: await loadFunctionTool(reference, from.folder),
     })),
   );
+  // One broken module may be named by a hundred tools.
+  const mistakes = Map.groupBy(loaded, ({ result }) =>
+    result.ok ? null : `${result.field} ${result.message}`,
+  );
   for (const { index, result } of loaded) {
     if (!result.ok) {
       complete = false;
-      report(["tools", index, result.field], result.message, result.hint);
+      const same = mistakes.get(`${result.field} ${result.message}`) ?? [];
+      if (same[0]?.index !== index) continue;
+      const more =
+        same.length === 1
+          ? ""
+          : ` (and ${same.length - 1} more ${same.length === 2 ? "tool names" : "tools name"} it)`;
+      report(["tools", index, result.field], result.message + more, result.hint);
       continue;
     }
     const { tool } = result;
@@ -148,29 +159,43 @@ async function resolveHooks(
   });
 }
 
-/** A provider that is not known is only reachable at an address of its own. */
-function checkProvider(model: NonNullable<Harness["model"]>, report: Report): void {
-  const [provider = ""] = (model.id ?? "").split("/", 1);
-  const names = ["scripted", ...knownProviders.map(({ name }) => name)];
-  if (provider === "" || model.baseUrl !== undefined || names.includes(provider)) return;
-  const near = nearest(provider, names);
-  const hint = near === undefined ? `Known: ${names.join(", ")}.` : `Did you mean "${near}"?`;
-  report(["model"], `no model provider is named "${provider}"`, hint);
+/** A provider that is not known is only reachable at an address of its own, which only `model.id` can have. */
+function checkProviders({ id, baseUrl, fallback }: NonNullable<Harness["model"]>, report: Report): void {
+  const own = id === undefined || baseUrl === undefined ? [] : [providerOf(id)];
+  const names = ["scripted", ...knownProviders.map(({ name }) => name), ...own];
+  const check = (modelId: string, path: readonly (string | number)[]) => {
+    const provider = providerOf(modelId);
+    if (names.includes(provider)) return;
+    const near = nearest(provider, names);
+    const hint = near === undefined ? `Known: ${names.join(", ")}.` : `Did you mean "${near}"?`;
+    report(path, `no model provider is named "${provider}"`, hint);
+  };
+  if (id !== undefined) check(id, ["model"]);
+  for (const [i, model] of fallback.entries()) check(model.id, ["model", "fallback", i]);
 }
 
-/** A rule for a tool that does not exist is most likely a slip, and a slip in `deny` would go unnoticed. */
-function checkRules(
-  permissions: { readonly deny: readonly string[]; readonly allow: readonly string[] },
-  names: readonly string[],
-  report: Report,
-): void {
-  for (const list of ["deny", "allow"] as const) {
-    for (const [i, pattern] of permissions[list].entries()) {
-      if (pattern === "*" || names.some((name) => matchesPattern(name, pattern))) continue;
+/**
+ * A rule or a hook for a tool that does not exist is most likely a slip, and one in `deny` or in the `tools` of a hook that
+ * watches over a tool would go unnoticed.
+ */
+function checkPatterns({ permissions, hooks }: Harness, names: readonly string[], report: Report): void {
+  const check = (
+    patterns: readonly string[],
+    known: readonly string[],
+    path: readonly (string | number)[],
+  ) => {
+    for (const [i, pattern] of patterns.entries()) {
+      if (pattern === "*" || known.some((name) => matchesPattern(name, pattern))) continue;
       const near = nearest(pattern, names);
       const hint =
         near === undefined ? `Tools of this agent: ${names.join(", ")}.` : `Did you mean "${near}"?`;
-      report(["permissions", list, i], `no tool of this agent is named "${pattern}"`, hint);
+      report([...path, i], `no tool of this agent is named "${pattern}"`, hint);
     }
+  };
+  check(permissions.deny, names, ["permissions", "deny"]);
+  check(permissions.allow, names, ["permissions", "allow"]);
+  // Hooks are asked about searches for tools, too; rules are not.
+  for (const [i, { tools = [] }] of hooks.entries()) {
+    check(tools, [...names, FIND_TOOLS], ["hooks", i, "tools"]);
   }
 }

@@ -31,18 +31,32 @@ export function withoutUndefined<T extends object>(value: T): WithoutUndefined<T
   return Object.fromEntries(defined) as WithoutUndefined<T>;
 }
 
-/** The candidate closest to `word` by edit distance, if it is close enough to be a likely slip. */
+/**
+ * The candidate closest to `word` by edit distance, if it is close enough to be a likely slip. Of those that are equally
+ * close, the one that begins like it for longest: people and models go wrong towards the end of a name.
+ */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
+  let bestPrefix = 0;
+  const wanted = word.toLowerCase();
   for (const candidate of candidates) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
-    if (distance < bestDistance) {
+    const distance = editDistance(wanted, candidate.toLowerCase());
+    if (distance > bestDistance) continue;
+    const prefix = commonPrefix(wanted, candidate.toLowerCase());
+    if (distance < bestDistance || (best !== undefined && prefix > bestPrefix)) {
       best = candidate;
       bestDistance = distance;
+      bestPrefix = prefix;
     }
   }
   return best;
+}
+
+function commonPrefix(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return length;
 }
 
 function editDistance(a: string, b: string): number {
