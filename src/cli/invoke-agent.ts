@@ -3,13 +3,13 @@ import { AppError, isAppError } from "../lib/errors.ts";
 import { nearest } from "../lib/json.ts";
 import type { SessionRecord } from "../log/session-log.ts";
 import { connect } from "./connect.ts";
-import { createNotices, isNewSession, type Notices } from "./notices.ts";
+import { createNotices, isNewSession } from "./notices.ts";
 import { entriesOfOpenRun, titleOf } from "./open-run.ts";
 import { readPrompt } from "./prompt.ts";
 import { messageOf, type SendingWishes } from "./sending.ts";
 import { shellWord } from "./shell-word.ts";
 import type { Terminal } from "./terminal.ts";
-import { watchRun } from "./watch-run.ts";
+import { type MadeSession, watchRun } from "./watch-run.ts";
 
 export interface InvokeWishes extends SendingWishes {
   readonly agent: string | undefined;
@@ -25,12 +25,13 @@ export async function invokeAgent(wishes: InvokeWishes, terminal: Terminal): Pro
   const prompt = await readPrompt(wishes.prompt, terminal);
   const message = messageOf(prompt, wishes);
   const notices = createNotices(terminal, wishes);
-  const session = await openSession(client, wishes, { prompt, notices });
+  const { session, made } = await openSession(client, wishes, titleOf(prompt));
   const earlier = await entriesOfOpenRun(client, session);
   return watchRun(
     {
       sessions: client,
       sessionId: session.id,
+      made,
       earlier,
       after: earlier.at(-1)?.seq ?? session.headSeq,
       message,
@@ -45,17 +46,19 @@ export async function invokeAgent(wishes: InvokeWishes, terminal: Terminal): Pro
 async function openSession(
   client: Client,
   { agent, session: id }: InvokeWishes,
-  { prompt, notices }: { readonly prompt: string; readonly notices: Notices },
-): Promise<SessionRecord> {
+  title: string,
+): Promise<{ readonly session: SessionRecord; readonly made: MadeSession | null }> {
   const known = id === undefined ? undefined : await findSession(client, id);
   if (known === undefined) {
     const name = await chooseAgent(client, agent);
-    const wanted = { agent: name, title: titleOf(prompt), ...(id === undefined ? {} : { id }) };
-    const { session } = await client.create(wanted);
-    if (id !== undefined) notices.tell(isNewSession(id));
-    return session;
+    const { session, created } = await client.create({
+      agent: name,
+      title,
+      ...(id === undefined ? {} : { id }),
+    });
+    return { session, made: created ? { notice: id === undefined ? null : isNewSession(id) } : null };
   }
-  if (agent === undefined || agent === known.agent) return known;
+  if (agent === undefined || agent === known.agent) return { session: known, made: null };
   throw new AppError("conflict", `the session ${known.id} belongs to the agent "${known.agent}"`, {
     hint: "Name that agent, or another session.",
   });

@@ -18,7 +18,7 @@ import { getSession } from "./sessions/session.ts";
 import { shellWord } from "./shell-word.ts";
 import { shortPath } from "./short-path.ts";
 import type { Terminal } from "./terminal.ts";
-import { watchRun } from "./watch-run.ts";
+import { type MadeSession, watchRun } from "./watch-run.ts";
 
 export interface RunWishes extends SendingWishes {
   readonly prompt: string | undefined;
@@ -50,8 +50,6 @@ export async function runAgent(wishes: RunWishes, terminal: Terminal): Promise<n
   }
   for (const warning of config.warnings) notices.tell(warning);
 
-  if (known === null && wishes.session !== undefined) notices.tell(isNewSession(wishes.session));
-
   const sessionId = known?.id ?? wishes.session ?? newId("s");
   await using runtime = await openRuntime({
     agents: [loaded.file],
@@ -72,6 +70,7 @@ export async function runAgent(wishes: RunWishes, terminal: Terminal): Promise<n
     {
       sessions,
       sessionId,
+      made: known === null ? madeFor(wishes) : null,
       earlier,
       after: earlier.at(-1)?.seq ?? record.headSeq,
       message: prompt === null ? null : messageOf(prompt, asked),
@@ -147,6 +146,10 @@ function requireOpenRun(session: SessionRecord | null): void {
   throw new AppError("conflict", `the session ${session.id} has no unfinished run: it ${ended}`, {
     hint: `Ask something: holdfast run --session ${session.id} "..."`,
   });
+}
+
+function madeFor({ session }: RunWishes): MadeSession {
+  return { notice: session === undefined ? null : isNewSession(session) };
 }
 
 /** Null when nothing is there. */

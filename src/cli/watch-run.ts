@@ -1,6 +1,7 @@
 import { errorMessage } from "../lib/errors.ts";
 import type { Entry } from "../log/entry.ts";
 import type { RunEvent } from "../run/events.ts";
+import { orNothing } from "../run/or-nothing.ts";
 import { createRunSummary, type RunResult } from "../run/run-result.ts";
 import type { SendMessage, Sessions } from "../run/sessions.ts";
 import { isRunEnd, type People, untilAnswered, untilRunEnds } from "../run/watch.ts";
@@ -16,8 +17,10 @@ import { steerByTyping } from "./steer-by-typing.ts";
 import { stylerFor, type Terminal } from "./terminal.ts";
 
 export interface RunToWatch {
-  readonly sessions: Pick<Sessions, "watch" | "send" | "stop" | "interrupts" | "answer">;
+  readonly sessions: Pick<Sessions, "watch" | "send" | "stop" | "interrupts" | "answer" | "delete">;
   readonly sessionId: string;
+  /** Set when the session was made for the message: it is not left behind where that is refused. */
+  readonly made: MadeSession | null;
   /** What to send; null to watch the run that is under way. */
   readonly message: SendMessage | null;
   /** Who types while it goes on, for the record. */
@@ -30,6 +33,11 @@ export interface RunToWatch {
   readonly workspace: () => Promise<string | null>;
   /** What to type to go on with the session. */
   readonly next: string;
+}
+
+export interface MadeSession {
+  /** What to tell when the message was accepted. */
+  readonly notice: string | null;
 }
 
 export interface WatchOptions {
@@ -55,13 +63,14 @@ export async function watchRun(run: RunToWatch, options: WatchOptions): Promise<
 
 /** Null when the reading was given up before the run had ended. */
 async function follow(
-  { sessions, sessionId, message, actor, earlier, after }: RunToWatch,
+  run: RunToWatch,
   { json, notices, terminal }: WatchOptions,
   { interruption, leaving }: { readonly interruption: AbortSignal; readonly leaving: AbortController },
 ): Promise<RunResult | null> {
+  const { sessions, sessionId, message, actor, earlier, after } = run;
   // Reading begins before the message is sent, so that nothing of the answer is missed.
   const events = sessions.watch(sessionId, { after, signal: leaving.signal });
-  const messageId = message === null ? null : (await sessions.send(sessionId, message)).messageId;
+  const messageId = message === null ? null : await send(run, message, notices);
   const summary = createRunSummary();
   for (const entry of earlier) summary.add({ type: "entry", entry });
 
@@ -99,6 +108,18 @@ async function follow(
   }
   stopping.release();
   return reader.atEnd() ? summary.result() : null;
+}
+
+/** The message's id. @throws AppError when it is refused */
+async function send(
+  { sessions, sessionId, made }: RunToWatch,
+  message: SendMessage,
+  notices: Notices,
+): Promise<string> {
+  const sending = sessions.send(sessionId, message);
+  const { messageId } = await (made === null ? sending : orNothing(sending, sessionId, sessions));
+  if (made !== null && made.notice !== null) notices.tell(made.notice);
+  return messageId;
 }
 
 /** Passes on what was not seen before, over several readings of one log. */

@@ -125,9 +125,9 @@ export function createClient(options: TransportOptions): Client {
       return (await response.json()) as { stopped: boolean };
     },
 
-    async delete(sessionId) {
+    async delete(sessionId, { onlyUnused } = {}) {
       // Not sent again by itself: a repetition of one that was done would be told that there is no such session.
-      await transport.send("DELETE", sessionPath(sessionId));
+      await transport.send("DELETE", `${sessionPath(sessionId)}?${queryString({ onlyUnused })}`);
     },
 
     async interrupts(filter = {}) {

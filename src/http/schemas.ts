@@ -158,6 +158,13 @@ export const sessionQuerySchema = z.strictObject({
   limit: wholeNumber(1, 1000).default(50),
 });
 
+export const deletionQuerySchema = z.strictObject({
+  onlyUnused: z
+    .enum(["true", "false"])
+    .default("false")
+    .meta({ description: "Only if nothing was ever sent to it; else it stays, and this is a 409." }),
+});
+
 export const messageSchema = z.strictObject(sending).meta({ id: "Message" });
 
 export const inboxSchema = z

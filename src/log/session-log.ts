@@ -60,9 +60,15 @@ export interface SessionLog {
   /**
    * Removes a session for good: its entries, its inbox and what it said at length. Forks keep the history that they share
    * with it; where they come from is then one of them. Who follows it is told that it is gone. Its id and its key are free again.
-   * @throws AppError `not_found`; `conflict` while it has work, or another process holds its lease.
+   * @throws AppError `not_found`; `conflict` while it has work, or another process holds its lease; with `onlyUnused` also when
+   * anything was ever sent to it.
    */
-  erase(sessionId: string): Promise<void>;
+  erase(sessionId: string, options?: EraseOptions): Promise<void>;
+}
+
+export interface EraseOptions {
+  /** Default false. */
+  readonly onlyUnused?: boolean;
 }
 
 export interface Fence {

@@ -185,9 +185,9 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
           });
     },
 
-    async delete(sessionId) {
+    async delete(sessionId, options) {
       await existing(sessionId);
-      await sandboxes.erase(sessionId, () => log.erase(sessionId));
+      await sandboxes.erase(sessionId, () => log.erase(sessionId, options));
     },
 
     interrupts: (filter) => log.interrupts({ ...filter, ...ofTenant }),

@@ -1,7 +1,7 @@
 import type { ContextView } from "../context/view.ts";
 import type { UserBlock } from "../log/content.ts";
 import type { Delivery, Entry, InterruptAnswer } from "../log/entry.ts";
-import type { SessionFilter, SessionRecord } from "../log/session-log.ts";
+import type { EraseOptions, SessionFilter, SessionRecord } from "../log/session-log.ts";
 import type { Execution, Sandbox } from "../sandboxes/sandbox.ts";
 import type { CostQuery, CostReport } from "./costs.ts";
 import type { RunEvent } from "./events.ts";
@@ -68,9 +68,9 @@ export interface Sessions {
   /**
    * Deletes a session for good: its log, its inbox, its sandbox with whatever runs in it, and its workspace. Sessions that
    * were forked from it keep the history that they share with it.
-   * @throws AppError `conflict` while it has work: stop it first.
+   * @throws AppError `conflict` while it has work: stop it first; with `onlyUnused` also when anything was ever sent to it.
    */
-  delete(sessionId: string): Promise<void>;
+  delete(sessionId: string, options?: EraseOptions): Promise<void>;
 
   /** Questions on which runs wait, or waited, for a person; the latest first. */
   interrupts(filter?: InterruptFilter): Promise<readonly InterruptRecord[]>;

@@ -792,6 +792,8 @@ export const storeContract: readonly StoreContractCase[] = [
       await store.enqueue("a", message("work"), "m");
       await rejects(store.erase("a"), "conflict");
       await rejects(store.erase("unknown"), "not_found");
+      await store.create({ id: "unused", agent: "x" });
+      await store.erase("unused", { onlyUnused: true });
       const writer = await claim(store, "a");
       const [item] = await store.inbox("a");
       await writer.append(
@@ -805,6 +807,7 @@ export const storeContract: readonly StoreContractCase[] = [
 
       const stop = new AbortController();
       const gone = [store, other].map((node) => rejects(collect(node, "a", 4, 5, stop), "not_found"));
+      await rejects(store.erase("a", { onlyUnused: true }), "conflict");
       await store.erase("a");
       await Promise.all(gone);
       assert.equal(await store.session("a"), undefined);

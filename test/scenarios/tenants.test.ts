@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { hashToken } from "../../src/http/auth.ts";
 import { createClient } from "../../src/http/client.ts";
-import { idempotencyKeyHeader } from "../../src/http/headers.ts";
+import { idempotencyKeyHeader, sessionHeader } from "../../src/http/headers.ts";
 import type { Script } from "../../src/testing/testing.ts";
 import { type ApiServer, ask, json, startApiServer, type WireAnswer } from "./api-server.ts";
 
@@ -128,6 +128,39 @@ describe("with 50 callers at once", () => {
     await api.client.stop("busy");
     expect((await invoke({ [idempotencyKeyHeader.name]: "k" })).status).toBe(200);
     expect(await api.client.list()).toHaveLength(2);
+  });
+
+  test("a prompt that is refused leaves no session behind that was made for it, and none counts", async () => {
+    await using api = await startApiServer(script, { agent: { limits: { runs: 1, sessionsPerMinute: 3 } } });
+    await api.client.create({ agent: "tester", id: "busy" });
+    await ask(api.url, "/v1/sessions/busy/messages", json({ prompt: "hang" }));
+    const invoke = (id: string) =>
+      ask(api.url, "/invocations", json({ prompt: "hello" }, { [sessionHeader.name]: id }));
+    const known = await api.client.create({ agent: "tester", id: "known" });
+    expect(known.created).toBe(true);
+    for (const id of ["known", "new", "new", "other"]) {
+      const refused = await invoke(id);
+      expect(refused).toMatchObject({
+        status: 429,
+        body: {
+          error: {
+            message: 'The agent "tester" has 1 run at once already, which is its limit (limits.runs).',
+            hint: "Nothing was stored. Try again when one of them has ended.",
+          },
+        },
+      });
+    }
+    expect((await api.client.list()).map(({ id }) => id).sort()).toEqual(["busy", "known"]);
+    await api.client.stop("busy");
+    expect((await invoke("new")).status).toBe(200);
+    expect(await invoke("one too many")).toMatchObject({ status: 400 });
+    expect(await invoke("one-too-many")).toMatchObject({
+      status: 429,
+      body: { error: { hint: expect.stringMatching(/^Nothing was stored. Try again in \d+ s\.$/) } },
+    });
+    // What was used is not deleted by somebody who thinks that it was not.
+    await expect(api.client.delete("new", { onlyUnused: true })).rejects.toMatchObject({ code: "conflict" });
+    await api.client.delete("known", { onlyUnused: true });
   });
 
   test("exactly as many runs of a tenant begin, whichever its sessions are", async () => {

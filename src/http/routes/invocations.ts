@@ -2,6 +2,7 @@ import { AppError, isAppError } from "../../lib/errors.ts";
 import type { RunFailed } from "../../log/entry.ts";
 import type { SessionRecord } from "../../log/session-log.ts";
 import type { RunEvent } from "../../run/events.ts";
+import { orNothing } from "../../run/or-nothing.ts";
 import { createRunSummary } from "../../run/run-result.ts";
 import { sendAndWatch, type WatchedMessage } from "../../run/send-and-watch.ts";
 import type { HttpDeps } from "../deps.ts";
@@ -49,10 +50,9 @@ export function invocationRoutes(deps: HttpDeps): readonly Route[] {
       async handle({ body }, c) {
         const idempotencyKey = idempotencyKeyOf(c);
         const id = sessionIdOf(c);
-        const session = await openSession(deps, id, body.agent, idempotencyKey);
+        const { session, created } = await openSession(deps, id, body.agent, idempotencyKey);
         const sending = sendAndWatch(deps.sessions, session, messageOf(body, idempotencyKey));
-        const isNamed = id !== undefined || idempotencyKey !== undefined;
-        const watched = await (isNamed ? sending : orNothing(sending, session, deps));
+        const watched = await (created ? orNothing(sending, session.id, deps.sessions) : sending);
         const headers = { [sessionHeader.name]: session.id, ...(watched.duplicate ? replayedHeader : {}) };
         if (wantsEventStream(c)) return streamRun(deps, watched, c, headers);
         return answer(session.id, watched, c, headers);
@@ -67,35 +67,20 @@ async function openSession(
   id: string | undefined,
   agentName: string | undefined,
   idempotencyKey: string | undefined,
-): Promise<SessionRecord> {
+): Promise<{ readonly session: SessionRecord; readonly created: boolean }> {
   const existing = id === undefined ? undefined : await find(() => sessions.get(id));
   if (existing !== undefined) {
-    if (agentName === undefined || agentName === existing.agent) return existing;
+    if (agentName === undefined || agentName === existing.agent) return { session: existing, created: false };
     throw new AppError("conflict", `the session ${existing.id} belongs to the agent "${existing.agent}"`, {
       hint: `Leave out "agent", or use another session.`,
     });
   }
   const createKey = createKeyOf(id, idempotencyKey);
-  const { session } = await sessions.create({
+  return sessions.create({
     agent: agentName ?? onlyAgent(agents),
     ...(id === undefined ? {} : { id }),
     ...(createKey === undefined ? {} : { idempotencyKey: createKey }),
   });
-  return session;
-}
-
-/** A session that nobody can name is not left behind, empty, where its only message was refused. */
-async function orNothing(
-  sending: Promise<WatchedMessage>,
-  { id }: SessionRecord,
-  { sessions }: HttpDeps,
-): Promise<WatchedMessage> {
-  try {
-    return await sending;
-  } catch (error) {
-    await sessions.delete(id).catch(() => {});
-    throw error;
-  }
 }
 
 /** A named session is keyed by its name, so that two first calls at once find the same one. */

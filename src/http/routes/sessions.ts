@@ -6,6 +6,7 @@ import { idempotencyKeyHeader, idempotencyKeyOf, replayedHeader } from "../heade
 import { defineRoute, type Route } from "../route.ts";
 import {
   createSessionSchema,
+  deletionQuerySchema,
   sessionIdSchema,
   sessionListSchema,
   sessionQuerySchema,
@@ -80,9 +81,10 @@ export function sessionRoutes({ sessions, agents }: HttpDeps): readonly Route[] 
       description:
         "A session that has work is a 409: stop it first. Sessions that were forked from it keep the history that they share.",
       params: sessionParams,
+      query: deletionQuerySchema,
       responses: { 204: { description: "It is gone." } },
-      async handle({ params }, c) {
-        await sessions.delete(params.sessionId);
+      async handle({ params, query }, c) {
+        await sessions.delete(params.sessionId, { onlyUnused: query.onlyUnused === "true" });
         return c.body(null, 204);
       },
     }),

@@ -1,4 +1,5 @@
 import { AppError } from "../../lib/errors.ts";
+import type { EraseOptions } from "../../log/session-log.ts";
 import type { Database } from "./database.ts";
 import { countErasure } from "./erasures.ts";
 import type { Parts } from "./parts.ts";
@@ -6,10 +7,15 @@ import type { SessionRow } from "./rows.ts";
 import { knownSession } from "./sessions.ts";
 
 /** Inside a transaction. What hangs on the session's row (entries, inbox, large bodies) goes with it. */
-export function eraseSession(parts: Parts, sessionId: string): void {
+export function eraseSession(
+  parts: Parts,
+  sessionId: string,
+  { onlyUnused = false }: EraseOptions = {},
+): void {
   const { database } = parts;
   const session = knownSession(database, sessionId);
   requireRest(parts, session);
+  if (onlyUnused) requireUnused(database, session);
   leaveHistoryToForks(database, session);
   database.run("DELETE FROM session WHERE key = ?", session.key);
   countErasure(database);
@@ -25,6 +31,12 @@ function requireRest({ database, nodes, clock }: Parts, { id, status, owner }: S
   throw new AppError("conflict", `Another process is just ending its work on the session "${id}".`, {
     hint: "Try again in a moment.",
   });
+}
+
+/** What was accepted leaves a row here for good. @throws AppError `conflict` */
+function requireUnused(database: Database, { key, id }: SessionRow): void {
+  if (database.get("SELECT 1 FROM inbox WHERE session = ? LIMIT 1", key) === undefined) return;
+  throw new AppError("conflict", `The session "${id}" has been used.`);
 }
 
 interface Fork {

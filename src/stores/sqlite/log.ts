@@ -51,9 +51,9 @@ export function createSessionLog(parts: Parts): SessionLog {
 
     fork: (sessionId, at, newSessionId) => commits.run(() => forkSession(parts, sessionId, at, newSessionId)),
 
-    async erase(sessionId) {
+    async erase(sessionId, options) {
       await nodes.buryDead();
-      await commits.run(() => eraseSession(parts, sessionId));
+      await commits.run(() => eraseSession(parts, sessionId, options));
       changes.erased(sessionId);
     },
   };

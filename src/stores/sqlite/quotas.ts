@@ -32,8 +32,8 @@ export function requireRoomForRun(database: Database, session: SessionRow, runs:
     const limit = runs[scope];
     if (limit === null || countRuns(database, scope, session[scope]) < limit) continue;
     throw tooMany(
-      `${nameOf(scope, session)} has ${limit} runs at once already, which is its limit.`,
-      RUN_RETRY_MS,
+      `${nameOf(scope, session)} has ${counted(limit, "run")} at once already, which is its limit (${SETTINGS[scope].runs}).`,
+      { when: "when one of them has ended", retryAfterMs: RUN_RETRY_MS },
     );
   }
 }
@@ -55,9 +55,10 @@ export function requireRoomForSession(database: Database, owner: Owner, perMinut
     if (limit === null) continue;
     const createdAt = nthLatest(database, scope, owner[scope], { n: limit, after: now - MINUTE_MS });
     if (createdAt === undefined) continue;
+    const waitMs = Math.max(1, createdAt + MINUTE_MS - now);
     throw tooMany(
-      `${nameOf(scope, owner)} has made ${limit} sessions within a minute, which is its limit.`,
-      createdAt + MINUTE_MS - now,
+      `${nameOf(scope, owner)} has made ${counted(limit, "session")} within a minute, which is its limit (${SETTINGS[scope].sessionsPerMinute}).`,
+      { when: `in ${Math.ceil(waitMs / 1_000)} s`, retryAfterMs: waitMs },
     );
   }
 }
@@ -86,16 +87,32 @@ export function requireRoomInInbox(database: Database, { key, id }: SessionRow):
     MAX_WAITING - 1,
   );
   if (last === undefined) return;
-  throw tooMany(`The session "${id}" has ${MAX_WAITING} messages that wait already.`, RUN_RETRY_MS);
+  throw tooMany(`The session "${id}" has ${MAX_WAITING} messages that wait already.`, {
+    when: "when it has taken some of them",
+    retryAfterMs: RUN_RETRY_MS,
+  });
 }
 
 function nameOf(scope: Scope, owner: Owner): string {
   return `The ${scope} "${owner[scope]}"`;
 }
 
-function tooMany(message: string, retryAfterMs: number): AppError {
+/** Where each limit is set. */
+const SETTINGS = {
+  agent: { runs: "limits.runs", sessionsPerMinute: "limits.sessionsPerMinute" },
+  tenant: { runs: "HOLDFAST_TENANT_RUNS", sessionsPerMinute: "HOLDFAST_TENANT_SESSIONS_PER_MINUTE" },
+} as const;
+
+function counted(limit: number, noun: string): string {
+  return `${limit} ${noun}${limit === 1 ? "" : "s"}`;
+}
+
+function tooMany(
+  message: string,
+  { when, retryAfterMs }: { readonly when: string; readonly retryAfterMs: number },
+): AppError {
   return new AppError("rate_limited", message, {
-    hint: "Nothing was stored. Try again later, with the same idempotency key if there is one.",
-    details: { retryAfterMs: Math.max(1, retryAfterMs) },
+    hint: `Nothing was stored. Try again ${when}.`,
+    details: { retryAfterMs },
   });
 }
