@@ -30,6 +30,7 @@ test.each([
     wanted: { id: claude, script: "/s" },
     type: "scripted",
     notice: `no key for ${claude} found: ${playing}`,
+    insteadOf: claude,
   },
   { keys: [], wanted: { id: "amazon-bedrock/x" }, type: "provider", id: "amazon-bedrock/x" },
   { keys: [], wanted: { id: "ollama/x" }, type: "provider", id: "ollama/x" },
@@ -44,7 +45,13 @@ test.each([
     baseUrl: "http://h",
   },
   // An agent that asks for its script.
-  { keys: ["anthropic"], wanted: { id: "scripted", script: "/s" }, type: "scripted", notice: null },
+  {
+    keys: ["anthropic"],
+    wanted: { id: "scripted", script: "/s" },
+    type: "scripted",
+    notice: null,
+    insteadOf: null,
+  },
   { keys: [], wanted: { id: "scripted" }, type: "missing", id: "scripted" },
   { keys: [], usual: "scripted", wanted: { script: "/s" }, type: "scripted", notice: null },
 ])("keys $keys, usual $usual, wanted $wanted: $type $id", ({ keys, usual, wanted, ...expected }) => {

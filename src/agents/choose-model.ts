@@ -22,8 +22,16 @@ export interface ModelAccess {
 
 export type ModelChoice =
   | { readonly type: "provider"; readonly id: string; readonly baseUrl: string | null }
-  /** `notice` is a line for the person who starts the agent; null when the agent asks for its script itself. */
-  | { readonly type: "scripted"; readonly script: string; readonly notice: string | null }
+  /**
+   * `notice` is a line for the person who starts the agent; null when the agent asks for its script itself. `insteadOf` is
+   * the model that would answer if there were a key for it; null where none is named.
+   */
+  | {
+      readonly type: "scripted";
+      readonly script: string;
+      readonly notice: string | null;
+      readonly insteadOf: string | null;
+    }
   /** No answer can be had: `message` says why, `hint` what to set. `id` is the model that would be used. */
   | { readonly type: "missing"; readonly id: string; readonly message: string; readonly hint: string };
 
@@ -37,9 +45,9 @@ export function chooseModel(wanted: WantedModel, access: ModelAccess): ModelChoi
   const { baseUrl, script } = wanted;
   const id = wanted.id ?? access.defaultModel ?? firstWithKey(access)?.defaultModel ?? null;
   if (id === "scripted")
-    return script === null ? scriptIsMissing() : { type: "scripted", script, notice: null };
+    return script === null ? scriptIsMissing() : { type: "scripted", script, notice: null, insteadOf: null };
   if (id !== null && (baseUrl !== null || isReachable(id, access))) return { type: "provider", id, baseUrl };
-  if (script !== null) return { type: "scripted", script, notice: playingInstead(id, access) };
+  if (script !== null) return { type: "scripted", script, notice: playingInstead(id, access), insteadOf: id };
   if (id === null) return noKeyAtAll();
   // An ollama that nobody configured listens on its usual port; asking it is better than guessing.
   if (providerOf(id) === "ollama") return { type: "provider", id, baseUrl };

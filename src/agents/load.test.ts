@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -79,7 +79,12 @@ test("a scripted agent has a model of its own name", async () => {
   writeHarness({ model: { id: "scripted", script: "./script.yaml" } });
   const { agent, model } = await loadAgentOrThrow(folder, options);
   expect(agent.model.id).toBe("scripted/clerk");
-  expect(model).toEqual({ type: "scripted", script: join(folder, "script.yaml"), notice: null });
+  expect(model).toEqual({
+    type: "scripted",
+    script: join(folder, "script.yaml"),
+    notice: null,
+    insteadOf: null,
+  });
 });
 
 test("tells what is missing among the files, together with mistakes in the fields", async () => {
@@ -189,6 +194,18 @@ test("so is a hook for a tool that does not exist", async () => {
       message: 'no tool of this agent is named "shel"',
       hint: 'Did you mean "shell"?',
     },
+  ]);
+});
+
+test("a hook's command that cannot be run today is a warning", async () => {
+  write({ "plain.sh": "#!/bin/sh\n", "fit.sh": "#!/bin/sh\n" });
+  chmodSync(join(folder, "fit.sh"), 0o755);
+  const commands = ["./fit.sh --strict", "./plain.sh", "./nowhere.sh", "sh ./plain.sh", "cd ./x && ./y"];
+  writeHarness({ hooks: commands.map((command) => ({ on: "runEnd", command })) });
+  const { warnings } = await loadAgentOrThrow(folder, options);
+  expect(warnings).toEqual([
+    `hooks[1].command: "./plain.sh" is not executable: chmod +x ${join(folder, "plain.sh")}`,
+    `hooks[2].command: there is no file "./nowhere.sh" (looked for ${join(folder, "nowhere.sh")})`,
   ]);
 });
 

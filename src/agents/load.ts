@@ -17,6 +17,8 @@ export interface LoadOptions {
 export interface LoadedAgent extends BuiltAgent {
   /** The harness.json, absolute. */
   readonly file: string;
+  /** What does not keep the agent from running, and most likely is not what was meant. */
+  readonly warnings: readonly string[];
 }
 
 export type LoadResult =
@@ -38,7 +40,9 @@ export async function loadAgent(path: string, options: LoadOptions): Promise<Loa
   if (source.harness === undefined || problems.length > 0) {
     return { ok: false, problems: inFileOrder(problems) };
   }
-  return { ok: true, loaded: { ...buildAgent(source.harness, found, options.models), file: resolve(file) } };
+  const { warnings } = found;
+  const built = buildAgent(source.harness, found, options.models);
+  return { ok: true, loaded: { ...built, file: resolve(file), warnings } };
 }
 
 /** As `loadAgent`. @throws AppError `invalid_config` that tells every problem; `details.problems` has them as data. */

@@ -9,7 +9,7 @@ import { matchesPattern } from "../permissions/rules.ts";
 import type { Tool } from "../tools/tool.ts";
 import { providerOf } from "./choose-model.ts";
 import type { Harness } from "./harness.ts";
-import { loadHook } from "./load-hook.ts";
+import { type LoadedHook, loadHook } from "./load-hook.ts";
 import { loadFunctionTool } from "./load-tool.ts";
 import type { Problem } from "./problem.ts";
 import type { HarnessFile, References } from "./read.ts";
@@ -24,6 +24,8 @@ export interface Resolved {
   /** The built-in tools and the agent's own, by name. */
   readonly tools: ReadonlyMap<string, Tool>;
   readonly hooks: readonly Hook[];
+  /** What does not keep the agent from running, and most likely is not what was meant. */
+  readonly warnings: readonly string[];
   readonly problems: readonly Problem[];
 }
 
@@ -36,18 +38,22 @@ export async function resolveReferences(
   const report: Report = (path, message, hint) => problems.push(source.problemAt(path, message, hint));
   const folder = resolve(dirname(source.file));
   const { references } = source;
-  const [systemPrompt, workspace, script, tools, hooks] = await Promise.all([
+  const [systemPrompt, workspace, script, tools, loadedHooks] = await Promise.all([
     resolvePrompt(references.systemPrompt ?? "", folder, report),
     resolveWorkspace(references.workspace, folder, report),
     resolveScript(references.script, folder, report),
     resolveTools(references.tools, { folder, builtinTools }, report),
-    resolveHooks(source.harness?.hooks ?? [], folder, report),
+    Promise.all((source.harness?.hooks ?? []).map((reference) => loadHook(reference, folder))),
   ]);
+  const hooks = checkHooks(loadedHooks, report);
+  const warnings = loadedHooks.flatMap((result, i) =>
+    result.ok && result.warning !== undefined ? [`hooks[${i}].command: ${result.warning}`] : [],
+  );
   if (source.harness?.model !== undefined) checkProviders(source.harness.model, report);
   if (source.harness !== undefined && tools.complete) {
     checkPatterns(source.harness, [...tools.byName.keys()], report);
   }
-  return { systemPrompt, workspace, script, tools: tools.byName, hooks, problems };
+  return { systemPrompt, workspace, script, tools: tools.byName, hooks, warnings, problems };
 }
 
 type Report = (path: readonly (string | number)[], message: string, hint?: string) => void;
@@ -136,12 +142,7 @@ async function resolveTools(
   return { byName, complete };
 }
 
-async function resolveHooks(
-  references: Harness["hooks"],
-  folder: string,
-  report: Report,
-): Promise<readonly Hook[]> {
-  const loaded = await Promise.all(references.map((reference) => loadHook(reference, folder)));
+function checkHooks(loaded: readonly LoadedHook[], report: Report): readonly Hook[] {
   const owners = new Map<string, number>();
   return loaded.flatMap((result, index) => {
     if (!result.ok) {

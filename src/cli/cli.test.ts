@@ -222,6 +222,18 @@ describe("validate", () => {
     expect(stdout).not.toMatch(/[^\P{Cc}\n]/u);
   });
 
+  test("warns of budgets that a model will not be held to, and of hooks that cannot be run", async () => {
+    writeFileSync(join(cwd, "script.yaml"), "turns: [{ text: Done. }]");
+    const model = { id: "google/unheard-of", script: "./script.yaml", fallback: ["openai/unheard-of"] };
+    const hooks = [{ on: "runEnd", command: "./check.sh" }];
+    writeHarness(JSON.stringify({ name: "a", systemPrompt: "b", model, hooks, limits: { costUsd: 1 } }));
+    const { exitCode, stdout } = await run(["validate"]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain("price of google/unheard-of is not known");
+    expect(stdout).toContain("price of openai/unheard-of is not known");
+    expect(stdout).toContain('hooks[0].command: there is no file "./check.sh"');
+  });
+
   test("a wrong setting of the environment is no mistake of the agent, and ends with 3, too", async () => {
     writeHarness('{ "name": "a", "systemPrompt": "b" }');
     const { exitCode, stderr } = await run(["validate"], { HOLDFAST_PORT: "x" });

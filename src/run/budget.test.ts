@@ -314,4 +314,11 @@ describe("what a person is told of prices that are not known", () => {
   ])("%s", (_name, agent, models) => {
     expect(unpricedBudgets(agent, worstCase).map((line) => line.split(" ")[3])).toEqual(models);
   });
+
+  it("says for each model where its prices belong", () => {
+    const agent = agentWith({ costUsd: 1 }, { id: "x/y", fallback: ["x/z"] });
+    const [main, fallback] = unpricedBudgets(agent, worstCase);
+    expect(main).toContain("set model.prices in harness.json");
+    expect(fallback).toContain('{ "id": "x/z", "prices": { ... } } in model.fallback');
+  });
 });

@@ -190,9 +190,14 @@ export function unpricedBudgets(
   if ([costUsd, sessionCostUsd, dailyCostUsd, tenantDailyUsd].every((limit) => limit === null)) return [];
   return [agent.model.id, ...agent.model.fallback]
     .filter((id) => worstCase(id, 1_000, 1_000) === null)
-    .map(unpricedText);
+    .map((id) => unpricedText(id, agent));
 }
 
-export function unpricedText(modelId: string): string {
-  return `the price of ${modelId} is not known, so its calls do not count against any budget: set model.prices in harness.json`;
+export function unpricedText(modelId: string, { model }: Agent): string {
+  const where = model.fallback.includes(modelId)
+    ? `write { "id": "${modelId}", "prices": { ... } } in model.fallback`
+    : modelId === model.id
+      ? "set model.prices"
+      : "set model.prices of an agent whose model it is";
+  return `the price of ${modelId} is not known, so its calls do not count against any budget: ${where} in harness.json`;
 }

@@ -45,7 +45,7 @@ export async function recordCall(
     });
     if (check.exceeded !== null) return ask(check.exceeded, writer);
     if (check.unpriced && run.turns === 0) {
-      ports.emit({ type: "notice", code: "unpriced", message: unpricedText(run.model) });
+      ports.emit({ type: "notice", code: "unpriced", message: unpricedText(run.model, agent) });
     }
 
     const refused = await append(call, check.reservation, writer);

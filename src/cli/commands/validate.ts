@@ -1,6 +1,5 @@
 import { relative, resolve } from "node:path";
-import type { Agent } from "../../agents/agent.ts";
-import type { LoadResult } from "../../agents/load.ts";
+import type { LoadedAgent, LoadResult } from "../../agents/load.ts";
 import { jsonOption, type RunnableCommand } from "../command.ts";
 import { type ExitCode, exitCodes } from "../exit.ts";
 import { printJson, printLine, stylerFor, type Terminal } from "../terminal.ts";
@@ -39,8 +38,9 @@ async function printAsJson(results: readonly LoadResult[], terminal: Terminal): 
     return [result.loaded];
   });
   const shown = await Promise.all(
-    agents.map(async ({ agent, file, model }) => {
-      const warnings = await budgetWarnings(agent);
+    agents.map(async (loaded) => {
+      const { agent, file, model } = loaded;
+      const warnings = await warningsOf(loaded);
       return { name: agent.name, file, model, tools: [...agent.tools.keys()], warnings };
     }),
   );
@@ -72,10 +72,11 @@ async function printAsText(results: readonly LoadResult[], terminal: Terminal): 
 
 /** An agent that is right, and, where no answer can be had from here, why: that is for this machine to mend. */
 async function printAgent(
-  { agent, file, model }: Extract<LoadResult, { ok: true }>["loaded"],
+  loaded: LoadedAgent,
   shorten: (file: string) => string,
   { stdout, env }: Terminal,
 ): Promise<void> {
+  const { agent, file, model } = loaded;
   const { plain } = await import("../render/plain.ts");
   const style = stylerFor(stdout, env);
   const here = (text: string) => printLine(stdout, `  On this machine: ${plain(text)}`);
@@ -84,14 +85,21 @@ async function printAgent(
   printLine(stdout, `${plain(shorten(file))}: ${style("green", "ok")} ${facts}`);
   if (model.type === "missing") here(`${model.message}. ${model.hint}`);
   if (model.type === "scripted" && model.notice !== null) here(model.notice);
-  for (const warning of await budgetWarnings(agent)) printLine(stdout, `  ${plain(warning)}`);
+  for (const warning of await warningsOf(loaded)) printLine(stdout, `  ${plain(warning)}`);
 }
 
-async function budgetWarnings(agent: Agent): Promise<readonly string[]> {
+async function warningsOf(loaded: LoadedAgent): Promise<readonly string[]> {
+  return [...loaded.warnings, ...(await budgetWarnings(loaded))];
+}
+
+/** A script that is played for want of a key costs nothing; the model that it stands in for will. */
+async function budgetWarnings({ agent: chosen, model }: LoadedAgent): Promise<readonly string[]> {
   const { createCatalogue } = await import("../../models/catalogue.ts");
   const { provideModelFacts } = await import("../../provide-models.ts");
   const { unpricedBudgets } = await import("../../run/budget.ts");
   const { worstCase } = provideModelFacts(createCatalogue());
+  const insteadOf = model.type === "scripted" ? model.insteadOf : null;
+  const agent = insteadOf === null ? chosen : { ...chosen, model: { ...chosen.model, id: insteadOf } };
   return unpricedBudgets(agent, (...call) => worstCase(agent, ...call));
 }
 
