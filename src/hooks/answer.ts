@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { AppError } from "../lib/errors.ts";
+import type { HookPoint } from "../log/entry.ts";
 import type { HookAnswer } from "./hook.ts";
 
 const answerSchema = z.strictObject({
@@ -10,14 +11,32 @@ const answerSchema = z.strictObject({
 });
 
 /**
- * What a hook answered, checked. Nothing at all is an answer, too: everything goes on as it is.
+ * What a hook answered at a point, checked: an answer that could have no effect there would be taken for one that had.
+ * Nothing at all is an answer, too: everything goes on as it is.
  * @throws AppError `invalid_input` that says what is wrong.
  */
-export function parseAnswer(value: unknown): HookAnswer {
+export function parseAnswer(value: unknown, point: HookPoint): HookAnswer {
   if (value === undefined || value === null) return {};
   const parsed = answerSchema.safeParse(value);
-  if (parsed.success) return parsed.data as HookAnswer;
+  if (parsed.success) {
+    const answer = parsed.data as HookAnswer;
+    checkPoint(answer, point);
+    return answer;
+  }
   throw new AppError("invalid_input", `its answer cannot be understood: ${z.prettifyError(parsed.error)}`, {
     hint: 'Answer with JSON such as {"decision": "veto", "reason": "..."}; docs/hooks.md lists the fields.',
   });
+}
+
+function checkPoint({ decision, input }: HookAnswer, point: HookPoint): void {
+  if (decision === "veto" && point === "afterTool") {
+    throw new AppError("invalid_input", "afterTool cannot veto: the call has been run", {
+      hint: 'Tell the model with "context", end the run with "end", or be asked at beforeTool.',
+    });
+  }
+  if (input !== undefined && point !== "beforeTool") {
+    throw new AppError("invalid_input", `${point} cannot change arguments: only beforeTool can`, {
+      hint: 'Leave "input" out.',
+    });
+  }
 }

@@ -21,7 +21,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const ask = (command: string, signal = never) => askCommand(command, folder, question, signal);
+const ask = (command: string, signal = never, point = question.point) =>
+  askCommand(command, folder, { ...question, point }, signal);
 
 test.each<[string, HookAnswer]>([
   ["true", {}],
@@ -46,6 +47,14 @@ test.each([
   ["yes", "it was killed"],
 ])("%s fails", async (command, message) => {
   await expect(ask(command)).rejects.toThrow(message);
+});
+
+test.each([
+  [`echo '{"decision": "veto"}'`, "afterTool cannot veto"],
+  ["exit 2", "afterTool cannot veto"],
+  [`echo '{"input": {}}'`, "afterTool cannot change arguments"],
+])("%s fails at afterTool, where it could have no effect", async (command, message) => {
+  await expect(ask(command, never, "afterTool")).rejects.toThrow(message);
 });
 
 test("gets the question as one line of JSON, in the folder of the harness", async () => {

@@ -29,7 +29,7 @@ export async function askCommand(
     child.stdin.on("error", () => {});
     child.stdin.end(`${JSON.stringify(question)}\n`);
     const [status] = (await once(child, "close")) as [number | null];
-    return answerOf(status, await stdout, await stderr);
+    return parseAnswer(answerOf(status, await stdout, await stderr), question.point);
   } finally {
     signal.removeEventListener("abort", kill);
     kill();
@@ -59,7 +59,7 @@ async function readAll(stream: NodeJS.ReadableStream, tooMuch: () => void): Prom
   return Buffer.concat(chunks).toString("utf8");
 }
 
-function answerOf(status: number | null, stdout: string, stderr: string): HookAnswer {
+function answerOf(status: number | null, stdout: string, stderr: string): unknown {
   const said = stderr.trim().slice(0, 2_000);
   if (status === 2) return { decision: "veto", ...(said === "" ? {} : { reason: said }) };
   if (status !== 0) {
@@ -67,8 +67,7 @@ function answerOf(status: number | null, stdout: string, stderr: string): HookAn
     throw new AppError("unavailable", said === "" ? how : `${how}: ${said}`);
   }
   const text = stdout.trim();
-  if (text === "") return {};
-  return parseAnswer(parseJson(text));
+  return text === "" ? {} : parseJson(text);
 }
 
 function parseJson(text: string): unknown {

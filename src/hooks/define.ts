@@ -29,7 +29,7 @@ export function defineHook(definition: HookDefinition): Hook {
     tools: tools ?? null,
     timeoutMs,
     onFailure,
-    ask: async (question, signal) => parseAnswer(await ask(question, signal)),
+    ask: async (question, signal) => parseAnswer(await ask(question, signal), on),
   };
 }
 

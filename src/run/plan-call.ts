@@ -88,8 +88,7 @@ export function planCall(called: OpenCall, situation: Situation): CallPlan {
   }
   const parsed = parse(tool, call.input);
   if (!parsed.ok) {
-    const text = `The arguments do not fit ${call.name}, so it was not started:\n${parsed.complaint}`;
-    return { type: "finish", call, outcome: "invalid", text };
+    return { type: "finish", call, outcome: "invalid", text: misfitText(call, parsed.complaint, state) };
   }
   const decision = decide(tool, parsed.input, agent);
   if (decision.type === "deny") return { type: "finish", call, outcome: "denied", text: decision.reason };
@@ -133,6 +132,23 @@ function failedBeforeText({ name, callId }: OpenCall): string {
   return (
     `Not started: ${name} (${callId}), which stands before it in the same answer, did not succeed. ` +
     "Look at its result, then send this call again if it is still right."
+  );
+}
+
+/** The model does not know what a hook has made of its arguments, and must not be blamed for it. */
+function misfitText(
+  { callId, name, input, amended }: OpenCall,
+  complaint: string,
+  state: SessionState,
+): string {
+  if (amended === null) return `The arguments do not fit ${name}, so it was not started:\n${complaint}`;
+  const changed = [...state.hooks.values()].findLast(
+    ({ point, subject, decision }) => point === "beforeTool" && subject === callId && decision === "change",
+  );
+  const by = changed === undefined ? "a hook" : `the hook "${changed.hook}"`;
+  return (
+    `${name} was not started: ${by} has changed your arguments to ${JSON.stringify(input)}, and these do not fit:\n` +
+    `${complaint}\nThe mistake is the hook's, not yours. Say so to the user if you cannot go on without this call.`
   );
 }
 

@@ -96,6 +96,11 @@ describe("beforeTool", () => {
     const log = await say(scenario);
     expect(paid).toEqual([]);
     expect(one(log, "toolFinished")).toMatchObject([{ outcome: "invalid" }]);
+    const told = lastText(scenario);
+    expect(told).toContain(
+      'the hook \\"the beforeTool hook\\" has changed your arguments to {\\"amount\\":\\"all\\"}',
+    );
+    expect(told).not.toContain("The arguments do not fit");
   });
 
   it("cannot allow what a rule denies", async () => {

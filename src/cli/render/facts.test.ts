@@ -101,7 +101,18 @@ const cases: readonly (readonly [facts: readonly NewEntry[], shown: string])[] =
   ],
   [[hook({})], ""],
   [[hook({ context: "It is\nFriday." })], "+ hook lint tells the model: It is … +1 line\n"],
-  [[hook({ decision: "change", input: {} })], "+ hook lint changes the arguments of a call\n"],
+  [
+    [hook({ decision: "change", input: { path: "a\u001b[2J" }, reason: "safer" })],
+    '+ hook lint changes the arguments of a call to {"path":"a\\u001b[2J"}: safer\n',
+  ],
+  [
+    [hook({ decision: "failed", blocks: true, point: "runEnd", reason: "exit 1" })],
+    "⊘ hook lint failed, and the run ends all the same: exit 1\n",
+  ],
+  [
+    [hook({ decision: "timedOut", blocks: true, point: "afterTool" })],
+    "⊘ hook lint did not answer in time, and the call has been made all the same\n",
+  ],
   [[hook({ decision: "veto", blocks: true, reason: "not today" })], "⊘ hook lint says no: not today\n"],
   [
     [hook({ decision: "veto", point: "runEnd", reason: "tests fail" })],

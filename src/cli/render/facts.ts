@@ -10,7 +10,7 @@ import type {
   UserMessage,
 } from "../../log/entry.ts";
 import { count, dollars, plural } from "./figures.ts";
-import { oneLine } from "./plain.ts";
+import { cut, oneLine } from "./plain.ts";
 
 /** What the log says besides messages and calls, in a line for people; null where they need not hear of it. */
 export interface FactLine {
@@ -65,7 +65,8 @@ export function contextAddedLine({ source, text }: ContextAdded): FactLine {
 }
 
 /** Null for a hook that let things pass without a word. */
-export function hookLine({ hook, point, decision, blocks, reason, context }: HookDecided): FactLine | null {
+export function hookLine(entry: HookDecided): FactLine | null {
+  const { hook, point, decision, blocks, reason, input, context } = entry;
   const name = `hook ${oneLine(hook)}`;
   const why = reason === undefined ? "" : `: ${oneLine(reason)}`;
   switch (decision) {
@@ -79,14 +80,22 @@ export function hookLine({ hook, point, decision, blocks, reason, context }: Hoo
     case "timedOut": {
       const what = decision === "failed" ? "failed" : "did not answer in time";
       return blocks
-        ? yellow(`⊘ ${name} ${what}, which counts as no${why}`)
+        ? yellow(`⊘ ${name} ${what}, ${consequence(point)}${why}`)
         : grey(`+ ${name} ${what}, and is passed over${why}`);
     }
     case "change":
-      return grey(`+ ${name} changes the arguments of a call${why}`);
+      return grey(
+        `+ ${name} changes the arguments of a call to ${cut(oneLine(JSON.stringify(input)), 120)}${why}`,
+      );
     case "allow":
       return context === undefined ? null : grey(`+ ${name} tells the model: ${oneLine(context)}`);
   }
+}
+
+/** What it means that a hook that counts did not answer. At two points there is nothing left to be forbidden. */
+function consequence(point: HookDecided["point"]): string {
+  if (point === "runEnd") return "and the run ends all the same";
+  return point === "afterTool" ? "and the call has been made all the same" : "which counts as no";
 }
 
 export function answeredLine({ answer, actor }: InterruptResolved): FactLine {
