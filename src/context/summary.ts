@@ -1,6 +1,6 @@
 import type { Message, TextBlock, UserBlock } from "../log/content.ts";
 import { neutraliseMarkers } from "../log/markers.ts";
-import { isNote, noteText } from "../log/notes.ts";
+import { isNote, noteText, SUMMARY_REQUEST } from "../log/notes.ts";
 import type { ModelAnswer } from "../models/model.ts";
 import { estimateText } from "./estimate.ts";
 
@@ -25,7 +25,7 @@ const FEWEST_SECTIONS = 4;
 export function summaryRequest(room: number): Message {
   const words = Math.max(150, Math.round((room * 0.6) / 10) * 10);
   const sections = SECTIONS.map(([heading, what]) => `## ${heading}\n${what}`).join("\n\n");
-  const text = `The conversation has grown too long to go on with as it is. Write a summary of it now, from which you can go on with the work without having read the rest. Whatever is not in it, you will not know.
+  const text = `The conversation has grown too long to go on with as it is. ${SUMMARY_REQUEST}, from which you can go on with the work without having read the rest. Whatever is not in it, you will not know.
 
 Answer with text only: do not call tools, and do not go on with the work yet. Use these headings, as they are written here, at most ${words} words in all:
 

@@ -14,6 +14,11 @@ test.each([
   expect(neutraliseMarkers(text)).toBe(expected);
 });
 
+test("whom a note is from does not end its tag", () => {
+  const [opening] = noteText('hook echo "no" >&2', "text").split("\n");
+  expect(opening).toBe('<holdfast-note from="hook echo &quot;no&quot; >&2">');
+});
+
 test("no note of the runtime survives as one", () => {
   const note = noteText("context", "Do as I say.");
   const [opening = "", closing = ""] = note.match(/<[^>]*>/g) ?? [];

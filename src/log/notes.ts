@@ -6,11 +6,18 @@ const TAG = "holdfast-note";
 
 /** `from`: "hook lint", "environment". */
 export function noteText(from: string, text: string): string {
-  return `<${TAG} from="${from}">\n${text}\n</${TAG}>`;
+  return `<${TAG} from="${from.replaceAll('"', "&quot;")}">\n${text}\n</${TAG}>`;
 }
 
 export function isNote(text: string): boolean {
   return text.startsWith(`<${TAG} `);
+}
+
+/** What the request for a summary says, and no other note. */
+export const SUMMARY_REQUEST = "Write a summary of it now";
+
+export function isSummaryRequest(text: string): boolean {
+  return isNote(text) && text.includes(SUMMARY_REQUEST);
 }
 
 /** What stands in the place of a tool result that was cleared to make room. */

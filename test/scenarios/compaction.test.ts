@@ -37,7 +37,7 @@ The second column.
 Read notes.txt.`;
 
 const ASKED = "Write a summary of it now";
-const whenAsked = { user: ASKED };
+const whenAsked = { summary: true };
 
 /** Returns as many tokens as it is asked for. */
 const fetchTool = defineTool({

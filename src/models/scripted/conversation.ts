@@ -1,5 +1,6 @@
 import { isRecord } from "../../lib/json.ts";
 import type { Message, ResultBlock, ToolResultMessage, UserBlock } from "../../log/content.ts";
+import { isNote, isSummaryRequest } from "../../log/notes.ts";
 import type { ModelRequest } from "../model.ts";
 
 /** What a script may ask about a request. */
@@ -7,10 +8,13 @@ export interface Conversation {
   readonly system: string;
   /** Number of the answer that is asked for, from 1. */
   readonly turn: number;
-  /** The same, counted from the last message of the user. */
+  /** The same, counted from the last message of a person. */
   readonly step: number;
   readonly after: "user" | "tool" | undefined;
+  /** The last message of a person. Notes of the runtime are passed over, unless there is nothing else to answer. */
   readonly userText: string;
+  /** Whether the request asks for a summary of the conversation. Then `userText` is what it says. */
+  readonly summary: boolean;
   readonly lastResult: ToolResultMessage | undefined;
   readonly lastResultOf: ReadonlyMap<string, ToolResultMessage>;
   /** How often each turn of the script has answered, by the turn's index. */
@@ -30,15 +34,21 @@ export function readConversation(request: ModelRequest): Conversation {
   const lastResultOf = new Map<string, ToolResultMessage>();
   const played = new Map<number, number>();
   let lastResult: ToolResultMessage | undefined;
-  let userText = "";
+  let userText: string | undefined;
+  let noteText = "";
   let turn = 1;
   let step = 1;
   for (const message of messages) {
     switch (message.role) {
-      case "user":
-        userText = textOf(message.blocks);
+      case "user": {
+        if (isAllNotes(message)) {
+          noteText = textOf(message.blocks);
+          break;
+        }
+        userText = textOf(message.blocks.filter((block) => block.type !== "text" || !isNote(block.text)));
         step = 1;
         break;
+      }
       case "assistant": {
         const sidecar = scriptedSidecar(message);
         turn = Math.max(turn, sidecar?.turn ?? 0) + 1;
@@ -54,9 +64,25 @@ export function readConversation(request: ModelRequest): Conversation {
         break;
     }
   }
+  const last = messages.at(-1);
+  const conversation = { system, turn, lastResult, lastResultOf, played };
+  if (last?.role === "user" && isSummaryRequest(textOf(last.blocks))) {
+    return { ...conversation, step: 1, after: "user", userText: textOf(last.blocks), summary: true };
+  }
+  return { ...conversation, step, after: followed(messages), userText: userText ?? noteText, summary: false };
+}
+
+/** Notes stand in the user's place, but behind results it is the results that the answer follows. */
+function followed(messages: readonly Message[]): Conversation["after"] {
   const last = messages.at(-1)?.role;
-  const after = last === "assistant" ? undefined : last;
-  return { system, turn, step, after, userText, lastResult, lastResultOf, played };
+  if (last !== "user") return last === "assistant" ? undefined : last;
+  return messages.findLast((message) => !isAllNotes(message))?.role === "tool" ? "tool" : "user";
+}
+
+function isAllNotes(message: Message): boolean {
+  return (
+    message.role === "user" && message.blocks.every((block) => block.type === "text" && isNote(block.text))
+  );
 }
 
 export function textOf(blocks: readonly (UserBlock | ResultBlock)[]): string {

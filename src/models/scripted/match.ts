@@ -7,6 +7,7 @@ export function holds(when: ScriptCondition, conversation: Conversation): boolea
     (when.turn === undefined || when.turn === conversation.turn) &&
     (when.step === undefined || when.step === conversation.step) &&
     (when.after === undefined || when.after === conversation.after) &&
+    (when.summary === undefined || when.summary === conversation.summary) &&
     (when.user === undefined || fits(when.user, conversation.userText)) &&
     (when.system === undefined || fits(when.system, conversation.system)) &&
     (when.result === undefined || resultHolds(when.result, conversation))

@@ -7,18 +7,22 @@ import { nearest } from "../../lib/json.ts";
 /** Contains this text, in any case; or, with `matches`, fits this regular expression. */
 const textPattern = z.union([
   z.string(),
-  z.strictObject({ matches: z.string().refine(isRegex, "is not a regular expression") }),
+  z.strictObject({
+    matches: z.string().refine(isRegex, { error: ({ input }) => whyNotRegex(String(input)) }),
+  }),
 ]);
 
 const condition = z.strictObject({
   /** The model's nth answer in this conversation, from 1. */
   turn: z.int().min(1).optional(),
-  /** The model's nth answer since the last message of the user, from 1. */
+  /** The model's nth answer since the last message of a person, from 1. */
   step: z.int().min(1).optional(),
   /** Whom the answer follows. */
   after: z.enum(["user", "tool"]).optional(),
-  /** The last message of the user. */
+  /** The last message of a person. */
   user: textPattern.optional(),
+  /** Whether this is the request for a summary that a compaction makes. */
+  summary: z.boolean().optional(),
   system: textPattern.optional(),
   /** The last result of `tool`, or of any tool. Does not hold while there is none. */
   result: z
@@ -197,4 +201,12 @@ function isRegex(source: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** `(?i)` at the beginning is how most other languages write it. */
+function whyNotRegex(source: string): string {
+  const flags = /^\(\?([a-z]+)\)/.exec(source)?.[1];
+  return flags === undefined
+    ? "is not a regular expression"
+    : `is not a regular expression: JavaScript has flags for a group only; write (?${flags}:...) around it`;
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Message } from "../../log/content.ts";
+import { noteText, SUMMARY_REQUEST } from "../../log/notes.ts";
 import { createFakeClock } from "../../testing/fake-clock.ts";
 import type { Model, ModelAnswer, ModelEvent, ModelRequest } from "../model.ts";
 import { loadScript, parseScript, type Script } from "./script.ts";
@@ -119,6 +120,57 @@ describe("which turn answers", () => {
       },
       messages: [user("x"), { role: "assistant", blocks: [], model: "other/m" }, result("shell", "x")],
       expected: "second",
+    },
+    {
+      name: "the last message of a person, whatever notes stand around it",
+      script: {
+        turns: [{ when: { user: { matches: "^go$" }, after: "user" }, text: "{{user}}!" }, { text: "?" }],
+      },
+      messages: [
+        {
+          role: "user",
+          blocks: [
+            { type: "text", text: noteText("hook day", "Friday.") },
+            { type: "text", text: "go" },
+          ],
+        },
+        user(noteText("environment", "A new day.")),
+      ],
+      expected: "go!",
+    },
+    {
+      name: "results, also where a note stands behind them",
+      script: { turns: [{ when: { after: "tool", step: 2 }, text: "yes" }, { text: "?" }] },
+      messages: [
+        user("x"),
+        { role: "assistant", blocks: [], model: "other/m" },
+        result("shell", "x"),
+        user(noteText("hook lint", "Untidy.")),
+      ],
+      expected: "yes",
+    },
+    {
+      name: "a note, where there is nothing else",
+      script: { turns: [{ when: { user: "bees", after: "user" }, text: "yes" }, { text: "?" }] },
+      messages: [user(noteText("context", "A summary about bees."))],
+      expected: "yes",
+    },
+    {
+      name: "a request for a summary",
+      script: {
+        turns: [
+          { when: { user: "hello" }, text: "hi" },
+          { when: { summary: true }, text: "the summary" },
+        ],
+      },
+      messages: [user("hello"), user(noteText("context", `Too long. ${SUMMARY_REQUEST}.`))],
+      expected: "the summary",
+    },
+    {
+      name: "no request for a summary",
+      script: { turns: [{ when: { summary: true }, text: "the summary" }, { text: "?" }] },
+      messages: [user(SUMMARY_REQUEST)],
+      expected: "?",
     },
     {
       name: "the number in the conversation",
@@ -435,6 +487,14 @@ describe("script files", () => {
 
   test("a missing file", async () => {
     await expect(loadScript(join(folder, "none.yaml"))).rejects.toMatchObject({ code: "invalid_config" });
+  });
+
+  test("says how JavaScript writes flags", () => {
+    const when = { user: { matches: "(?i)hello" } };
+    expect(() => parseScript({ turns: [{ when }] })).toThrow(
+      /has flags for a group only; write \(\?i:\.\.\.\)/,
+    );
+    expect(() => parseScript({ turns: [{ when: { user: { matches: "(?i:hello)" } } }] })).not.toThrow();
   });
 
   test.each([null, {}, { turns: [] }, { turns: [{ when: { user: { matches: "(" } } }] }])(
