@@ -262,6 +262,18 @@ export function testBuiltinTools(driver: SandboxDriver): void {
         );
       });
 
+      test.each([
+        ["a.bmp", "BM\x36\0\0\0\0\0\0\0", "a.bmp is a BMP image (10 bytes), which cannot be shown."],
+        ["a.tiff", "II*\0\x08\0\0\0", "a.tiff is a TIFF image (8 bytes), which cannot be shown."],
+        ["a.heic", "\0\0\0\x18ftypheic\0\0\0\0", "a.heic is a HEIC image (16 bytes), which cannot be shown."],
+        ["a.svg", "<svg/>\n", "     1\t<svg/>\n\n[a.svg is an SVG image; this is its source]"],
+      ])("says what kind of image %s is", async (path, bytes, expected) => {
+        await put(path, Buffer.from(bytes, "latin1"));
+        expect((await run("read", { path })).content).toContain(expected);
+        await put("cars.txt", "BMW\n");
+        expect((await run("read", { path: "cars.txt" })).content).toBe("     1\tBMW");
+      });
+
       test("scales a large image down, and says so", async () => {
         await put("wide.png", pngImage(3136, 8));
         const { content } = await run("read", { path: "wide.png" });

@@ -80,6 +80,9 @@ function startsWith(signature: string, at = 0): (image: Buffer) => boolean {
 
 // ---- what models do not take, by name ----
 
+/** The only one of them that is text. */
+export const SVG = "an SVG image";
+
 const foreign: readonly (readonly [name: string, matches: (image: Buffer) => boolean])[] = [
   ["a BMP image", startsWith("BM")],
   ["a TIFF image", (image) => startsWith("II*\0")(image) || startsWith("MM\0*")(image)],
@@ -87,11 +90,17 @@ const foreign: readonly (readonly [name: string, matches: (image: Buffer) => boo
   ["a HEIC image", (image) => /^ftyp(?:hei|hev|mif|msf)/.test(image.toString("latin1", 4, 12))],
   ["an icon file", startsWith("\0\0\x01\0")],
   ["a PDF", startsWith("%PDF")],
-  ["an SVG image", (image) => /^\s*(?:<\?xml.*?|<!--.*?)?<svg\b/is.test(image.toString("utf8", 0, 1024))],
+  [SVG, (image) => /^\s*(?:<\?xml.*?|<!--.*?)?<svg\b/is.test(image.toString("utf8", 0, 1024))],
 ];
 
+/** "a BMP image", for one of those that models do not take; undefined for anything else. 1024 bytes are enough. */
+export function foreignImageOf(start: Uint8Array): string | undefined {
+  const bytes = Buffer.from(start.buffer, start.byteOffset, start.byteLength);
+  return foreign.find(([, matches]) => matches(bytes))?.[0];
+}
+
 function foreignFormat(image: Buffer): string {
-  const name = foreign.find(([, matches]) => matches(image))?.[0];
+  const name = foreignImageOf(image);
   return name === undefined
     ? "is not of a known type; models take PNG, JPEG, GIF and WebP"
     : `is ${name}; models take PNG, JPEG, GIF and WebP`;

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Sandbox } from "../../sandboxes/sandbox.ts";
 import { formatBytes } from "../clean-text.ts";
 import { defineTool } from "../define.ts";
-import { imageTypeOf } from "../image-header.ts";
+import { foreignImageOf, imageTypeOf, SVG } from "../image-header.ts";
 import { prepareImage } from "../images.ts";
 import type { ToolResult } from "../tool.ts";
 import { failure, missing, plural, shown } from "./workspace.ts";
@@ -51,13 +51,14 @@ export const readTool = defineTool({
     const start = await sandbox.readFile(path, { offset: 0, length: CHUNK_BYTES });
     if (start === undefined) return missing(sandbox, path);
     const kind = sniff(start.bytes);
-    if (kind === "binary")
-      return { content: `${name} is a binary file of ${formatBytes(start.size)}, not text.` };
+    const foreign = foreignImageOf(start.bytes);
+    if (kind === "binary") return { content: describeBinary(name, foreign, start.size) };
     if (kind === "image") {
       if (start.size > MAX_IMAGE_BYTES) return tooLargeImage(name, start.size);
       return readImage(sandbox, path, context.signal);
     }
-    return readLines(sandbox, path, { name, offset, limit });
+    const lines = await readLines(sandbox, path, { name, offset, limit });
+    return foreign === SVG ? withNote(lines, `[${name} is ${SVG}; this is its source]`) : lines;
   },
 });
 
@@ -68,6 +69,15 @@ type Kind = "text" | "binary" | "image";
 function sniff(bytes: Uint8Array): Kind {
   if (imageTypeOf(bytes) !== undefined) return "image";
   return bytes.subarray(0, 8192).includes(0) ? "binary" : "text";
+}
+
+function describeBinary(name: string, foreign: string | undefined, size: number): string {
+  if (foreign === undefined) return `${name} is a binary file of ${formatBytes(size)}, not text.`;
+  return `${name} is ${foreign} (${formatBytes(size)}), which cannot be shown. PNG, JPEG, GIF and WebP can: convert it first.`;
+}
+
+function withNote(result: ToolResult, note: string): ToolResult {
+  return typeof result.content === "string" ? { ...result, content: `${result.content}\n\n${note}` } : result;
 }
 
 async function readImage(sandbox: Sandbox, path: string, signal: AbortSignal): Promise<ToolResult> {
