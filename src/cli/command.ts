@@ -70,7 +70,8 @@ export const dataDirOption: Option = {
 
 export const serverOption: Option = {
   flags: "--url <address>",
-  description: "ask a server instead of the local data directory; its token is in HOLDFAST_TOKEN",
+  description:
+    "ask this server (default: HOLDFAST_URL unless a place here is named, else the data directory); its token is in HOLDFAST_TOKEN",
 };
 
 export const agentOption: Option = {

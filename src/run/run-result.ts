@@ -33,7 +33,12 @@ export interface RunTiming {
    * overhead. Time during which no process worked on the run, or it waited for a person, is not in it.
    */
   readonly overheadMs: number;
+  /** For a person's answer. */
+  readonly waitingMs: number;
+  /** Requests for an answer, all tries. */
   readonly modelCalls: number;
+  /** Requests for a summary of older messages, all tries. */
+  readonly summaryCalls: number;
   readonly toolCalls: number;
 }
 
@@ -82,10 +87,12 @@ function createTally(): Tally {
   let usage = noUsage;
   let costUsd: number | null = 0;
   let startedAt: number | undefined;
-  let endedAt = 0;
+  let endedAt: number | null = null;
   let modelMs = 0;
   let toolsMs = 0;
   let modelCalls = 0;
+  let summaryCalls = 0;
+  let waitingMs = 0;
   let toolCalls = 0;
   let lastAt = 0;
   /** When a request was sent that has no answer yet, or had failed and is to be sent again. */
@@ -103,7 +110,9 @@ function createTally(): Tally {
   }
 
   function endWaiting(at: number): void {
-    if (waitingSince !== null) away.push([waitingSince, at]);
+    if (waitingSince === null) return;
+    away.push([waitingSince, at]);
+    waitingMs += at - waitingSince;
     waitingSince = null;
   }
 
@@ -121,6 +130,8 @@ function createTally(): Tally {
         case "modelCalled":
           endRequest(entry.at);
           askedAt = entry.at;
+          if (entry.purpose === "summary") summaryCalls += 1;
+          else modelCalls += 1;
           break;
         case "assistantMessage": {
           askedAt = null;
@@ -128,7 +139,6 @@ function createTally(): Tally {
           if (said !== "") text = said;
           usage = addUsage(usage, entry.usage);
           costUsd = costUsd === null || entry.costUsd === null ? null : costUsd + entry.costUsd;
-          modelCalls += 1;
           modelMs += entry.timing.totalMs;
           busy.push([entry.at - entry.timing.totalMs, entry.at]);
           break;
@@ -147,7 +157,6 @@ function createTally(): Tally {
         case "modelFailed":
           if (entry.lostCall) costUsd = null;
           askedAt = entry.at;
-          modelCalls += 1;
           modelMs += entry.durationMs;
           busy.push([entry.at - entry.durationMs, entry.at]);
           break;
@@ -182,11 +191,22 @@ function createTally(): Tally {
       runId = interrupt.runId;
       end = { ...NOTHING, reason: "waiting", interrupt };
       endedAt = lastAt;
+      endWaiting(endedAt);
     },
     result() {
-      const totalMs = endedAt - (startedAt ?? endedAt);
+      const until = endedAt ?? lastAt;
+      const totalMs = until - (startedAt ?? until);
       const overheadMs = Math.max(0, totalMs - covered([...busy, ...away]));
-      const timing = { totalMs, modelMs, toolsMs, overheadMs, modelCalls, toolCalls };
+      const timing = {
+        totalMs,
+        modelMs,
+        toolsMs,
+        overheadMs,
+        waitingMs,
+        modelCalls,
+        summaryCalls,
+        toolCalls,
+      };
       return { sessionId, runId, ...end, text, usage, costUsd, timing };
     },
   };

@@ -135,7 +135,14 @@ describe("a request to a model", () => {
     expect(items).toContainEqual(
       expect.objectContaining({ type: "compaction", tier: "summary", tokensAfter: null, reason: "too long" }),
     );
-    expect(totals).toMatchObject({ turns: 0, modelCalls: 1, compactions: 1, costUsd: 0.25 });
+    expect(totals).toMatchObject({
+      turns: 0,
+      modelCalls: 0,
+      summaryCalls: 1,
+      compactions: 0,
+      failedCompactions: 1,
+      costUsd: 0.25,
+    });
   });
 });
 

@@ -100,11 +100,16 @@ export interface TraceTool {
 export interface TraceTotals {
   readonly runs: number;
   readonly turns: number;
+  /** Requests for an answer, all tries. */
   readonly modelCalls: number;
+  /** Requests for a summary of older messages, all tries. */
+  readonly summaryCalls: number;
   readonly failedCalls: number;
   readonly lostCalls: number;
   readonly toolCalls: number;
+  /** Those that made the transcript shorter. */
   readonly compactions: number;
+  readonly failedCompactions: number;
   readonly usage: Usage;
   /** US dollars of the calls whose price is known. */
   readonly costUsd: number;
@@ -326,17 +331,20 @@ type Counted = Omit<TraceTotals, "totalMs" | "modelMs" | "toolsMs" | "overheadMs
 
 function totalsOf(items: readonly TraceItem[]): Counted {
   const calls = items.filter((item) => item.type === "call");
+  const compactions = items.filter((item) => item.type === "compaction");
   const ofType = (type: TraceItem["type"]) => items.filter((item) => item.type === type).length;
   const withOutcome = (outcome: TraceCall["outcome"]) =>
     calls.filter((call) => call.outcome === outcome).length;
   return {
     runs: ofType("run"),
     turns: calls.filter(({ purpose, attempt }) => purpose === "turn" && attempt === 1).length,
-    modelCalls: calls.length,
+    modelCalls: calls.filter(({ purpose }) => purpose === "turn").length,
+    summaryCalls: calls.filter(({ purpose }) => purpose === "summary").length,
     failedCalls: withOutcome("failed"),
     lostCalls: withOutcome("lost"),
     toolCalls: ofType("tool"),
-    compactions: ofType("compaction"),
+    compactions: compactions.filter(({ tokensAfter }) => tokensAfter !== null).length,
+    failedCompactions: compactions.filter(({ tokensAfter }) => tokensAfter === null).length,
     usage: calls.reduce((sum, { usage }) => addUsage(sum, usage), noUsage),
     costUsd: calls.reduce((sum, { costUsd }) => sum + (costUsd ?? 0), 0),
     unpricedCalls: calls.filter(({ costUsd }) => costUsd === null).length,

@@ -47,6 +47,9 @@ describe("in a pipe", () => {
     expect((await json("interrupts", "list")).interrupts).toMatchObject([
       { sessionId: "s1", status: "open", request: { budget: { scope: "run", limitUsd: 0.0135 } } },
     ]);
+    const shown = await here("sessions", "show", "s1");
+    expect(shown.stdout).toMatch(/work +1 run, 1 model call, 1 tool call\n/);
+    expect(shown.stdout).toMatch(/changed (just now|\d+ s ago)\n/);
     expect((await here("interrupts", "show", "s1")).stdout).toContain("the budget of this run");
 
     for (const wrong of [
@@ -71,7 +74,7 @@ describe("in a pipe", () => {
     const trace = await here("trace", "s1");
     expect(trace.stdout).toMatch(/\n1 +scripted\/payer .* 1\.1k +1k +50 +980 +\$0\.0101/);
     expect(trace.stdout).toContain("▸ ada raised to $1.00 after ");
-    expect(trace.stdout).toMatch(/time .*waiting for people /);
+    expect(trace.stdout).toMatch(/time .*waiting for a person /);
     const { totals } = await json("trace", "s1");
     expect(totals).toMatchObject({ runs: 1, turns: 2, modelCalls: 2, toolCalls: 1, unpricedCalls: 0 });
   });

@@ -204,6 +204,13 @@ describe("start", () => {
       /SESSION +AGENT[\s\S]*one +clerk +idle +endTurn +3 /,
     );
     expect((await remote("sessions", "show", "one")).stdout).toContain("› take a note");
+    const named = { cwd: home, env: { HOLDFAST_URL: url } };
+    expect(await holdfast(["sessions", "list"], named)).toMatchObject({
+      stdout: expect.stringContaining("one "),
+      stderr: `note: asking the server at ${url} (HOLDFAST_URL)\n`,
+    });
+    const here = await holdfast(["sessions", "list", "--data-dir", "nowhere"], named);
+    expect(here).toMatchObject({ exitCode: 4, stderr: expect.stringContaining("no sessions in") });
     expect((await remote("context", "one")).stdout).toMatch(/System prompt\n[\s\S]*Messages\n/);
     expect((await remote("sessions", "tail", "one", "--until-idle")).stdout).toMatch(/✓ done[\s\S]*✓ done/);
     const unknown = await remote("sessions", "show", "onne");

@@ -1,6 +1,6 @@
 import type { RunResult } from "../../run/run-result.ts";
 import type { Style } from "../terminal.ts";
-import { dollars, duration, plural, tokens } from "./figures.ts";
+import { dollars, duration, modelCallsText, plural, tokens } from "./figures.ts";
 import { oneLine, plain } from "./plain.ts";
 
 export interface ClosingFacts {
@@ -17,7 +17,7 @@ export function closing({ result, workspace, next, style }: ClosingFacts): strin
   const { timing, usage, costUsd, sessionId } = result;
   const rows: readonly (readonly [string, string])[] = [
     ["time", timeLine(timing)],
-    ["calls", `${plural(timing.modelCalls, "model call")}, ${plural(timing.toolCalls, "tool call")}`],
+    ["calls", `${modelCallsText(timing)}, ${plural(timing.toolCalls, "tool call")}`],
     ["tokens", tokens(usage)],
     ["cost", dollars(costUsd)],
     ...(workspace === null ? [] : [["files", plain(workspace)] as const]),
@@ -28,11 +28,12 @@ export function closing({ result, workspace, next, style }: ClosingFacts): strin
   return `\n${ending(result, style)}${lines.join("")}`;
 }
 
-function timeLine({ totalMs, modelMs, toolsMs, overheadMs }: RunResult["timing"]): string {
-  const parts = `model ${duration(modelMs)}, tools ${duration(toolsMs)}, runtime ${duration(overheadMs)}`;
-  const rest = totalMs - modelMs - toolsMs - overheadMs;
+function timeLine({ totalMs, modelMs, toolsMs, overheadMs, waitingMs }: RunResult["timing"]): string {
+  const waiting = waitingMs === 0 ? "" : `, waiting for a person ${duration(waitingMs)}`;
+  const parts = `model ${duration(modelMs)}, tools ${duration(toolsMs)}, runtime ${duration(overheadMs)}${waiting}`;
+  const rest = totalMs - modelMs - toolsMs - overheadMs - waitingMs;
   const slack = totalMs / 100 + 5;
-  if (rest > slack) return `${duration(totalMs)}: ${parts}, interrupted ${duration(rest)}`;
+  if (rest > slack) return `${duration(totalMs)}: ${parts}, without a process ${duration(rest)}`;
   return `${duration(totalMs)}: ${parts}${rest < -slack ? " (some at the same time)" : ""}`;
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { age, count, dollars, duration, tokens } from "./figures.ts";
+import { age, ago, count, dollars, duration, modelCallsText, tokens } from "./figures.ts";
 
 test.each([
   [0, "under 1 ms"],
@@ -42,4 +42,14 @@ test("tokens count the whole prompt, and name what came from the cache", () => {
   const usage = { input: 1_000, cacheRead: 30_000, cacheWrite: 200, output: 2_100, reasoning: 500 };
   expect(tokens(usage)).toBe("31.2k in (30k from cache), 2.1k out (500 for reasoning)");
   expect(tokens({ ...usage, cacheRead: 0, reasoning: 0 })).toBe("1.2k in, 2.1k out");
+});
+
+test('what has just happened was not "now ago"', () => {
+  expect([ago(200), ago(5_000)]).toEqual(["just now", "5 s ago"]);
+});
+
+test("summaries are told beside the calls", () => {
+  expect(modelCallsText({ modelCalls: 1, summaryCalls: 0 })).toBe("1 model call");
+  expect(modelCallsText({ modelCalls: 4, summaryCalls: 1 })).toBe("4 model calls and 1 summary");
+  expect(modelCallsText({ modelCalls: 4, summaryCalls: 2 })).toBe("4 model calls and 2 summaries");
 });

@@ -28,6 +28,23 @@ export function age(ms: number): string {
   return `${Math.floor(seconds / 86_400)} d`;
 }
 
+/** "just now", "5 s ago". */
+export function ago(ms: number): string {
+  return ms < 1000 ? "just now" : `${age(ms)} ago`;
+}
+
+/** "3 model calls", "4 model calls and 1 summary". */
+export function modelCallsText({ modelCalls, summaryCalls }: CallCounts): string {
+  const calls = plural(modelCalls, "model call");
+  if (summaryCalls === 0) return calls;
+  return `${calls} and ${summaryCalls === 1 ? "1 summary" : `${summaryCalls} summaries`}`;
+}
+
+interface CallCounts {
+  readonly modelCalls: number;
+  readonly summaryCalls: number;
+}
+
 /** "950", "12.3k", "1.2M". */
 export function count(value: number): string {
   if (value < 1_000) return String(value);

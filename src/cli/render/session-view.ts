@@ -13,7 +13,9 @@ export interface Totals {
   readonly modelMs: number;
   readonly toolsMs: number;
   readonly overheadMs: number;
+  readonly waitingMs: number;
   readonly modelCalls: number;
+  readonly summaryCalls: number;
   readonly toolCalls: number;
   readonly usage: Usage;
   /** Null when a price is not known. */
@@ -22,18 +24,22 @@ export interface Totals {
 
 /** A whole session: its runs one after the other, each with a line on how it ended and what it took. */
 export interface SessionView extends Pick<RunView, "add" | "activity" | "close"> {
+  /** The run that goes on, or waits, is among them. */
   totals(): Totals;
 }
 
 export function createSessionView(options: ViewOptions): SessionView {
   const view = createRunView(options);
   const summary = createRunSummary();
+  let isOpen = false;
   let totals: Totals = {
     runs: 0,
     modelMs: 0,
     toolsMs: 0,
     overheadMs: 0,
+    waitingMs: 0,
     modelCalls: 0,
+    summaryCalls: 0,
     toolCalls: 0,
     usage: noUsage,
     costUsd: 0,
@@ -42,15 +48,17 @@ export function createSessionView(options: ViewOptions): SessionView {
   return {
     add(event) {
       summary.add(event);
+      isOpen ||= event.type === "entry" && event.entry.type === "runStarted";
       const text = view.add(event);
       if (!isEnd(event)) return text;
+      isOpen = false;
       const result = summary.result();
       totals = addRun(totals, result);
       return `${text}\n${ending(result, options.style)}  ${options.style("dim", runLine(result))}\n`;
     },
     activity: view.activity,
     close: view.close,
-    totals: () => totals,
+    totals: () => (isOpen ? addRun(totals, summary.result()) : totals),
   };
 }
 
@@ -64,7 +72,9 @@ function addRun(totals: Totals, { timing, usage, costUsd }: RunResult): Totals {
     modelMs: totals.modelMs + timing.modelMs,
     toolsMs: totals.toolsMs + timing.toolsMs,
     overheadMs: totals.overheadMs + timing.overheadMs,
+    waitingMs: totals.waitingMs + timing.waitingMs,
     modelCalls: totals.modelCalls + timing.modelCalls,
+    summaryCalls: totals.summaryCalls + timing.summaryCalls,
     toolCalls: totals.toolCalls + timing.toolCalls,
     usage: addUsage(totals.usage, usage),
     costUsd: totals.costUsd === null || costUsd === null ? null : totals.costUsd + costUsd,

@@ -1,6 +1,6 @@
 import type { Trace, TraceCall, TraceItem, TraceTotals } from "../../run/trace.ts";
 import type { Style } from "../terminal.ts";
-import { count, dollars, duration, plural, tokens } from "./figures.ts";
+import { count, dollars, duration, modelCallsText, plural, tokens } from "./figures.ts";
 import { cut, oneLine } from "./plain.ts";
 
 type Styler = (style: Style, text: string) => string;
@@ -157,11 +157,11 @@ function totalLines(totals: TraceTotals, style: Styler): readonly string[] {
   const rows: readonly (readonly [string, string])[] = [
     [
       "time",
-      `${duration(totalMs)}: model ${duration(modelMs)}, tools ${duration(toolsMs)}, waiting for people ${duration(waitingMs)}, runtime ${duration(overheadMs)}`,
+      `${duration(totalMs)}: model ${duration(modelMs)}, tools ${duration(toolsMs)}, runtime ${duration(overheadMs)}, waiting for a person ${duration(waitingMs)}`,
     ],
     [
       "calls",
-      `${plural(totals.modelCalls, "model call")}${extra.length === 0 ? "" : ` (${extra.join(", ")})`} in ${plural(totals.turns, "turn")}, ${plural(totals.toolCalls, "tool call")}, ${plural(totals.compactions, "compaction")}`,
+      `${modelCallsText(totals)}${extra.length === 0 ? "" : ` (${extra.join(", ")})`} in ${plural(totals.turns, "turn")}, ${plural(totals.toolCalls, "tool call")}, ${plural(totals.compactions, "compaction")}${totals.failedCompactions === 0 ? "" : ` (and ${totals.failedCompactions} failed)`}`,
     ],
     ["tokens", `${tokens(usage)}${share}`],
     ["wasted", `${count(totals.wastedTokens)} tokens that a cache could have served`],

@@ -5,7 +5,7 @@ import { openSqliteStore } from "../../stores/sqlite/sqlite.ts";
 import { exitCodes } from "../exit.ts";
 import { oneLine } from "../render/plain.ts";
 import { printJson, printLine, type Terminal } from "../terminal.ts";
-import { getSession, openPlace, type PlaceWishes } from "./session.ts";
+import { getSession, openLocalPlace, type PlaceWishes } from "./session.ts";
 
 export interface DoctorWishes extends Omit<PlaceWishes, "url"> {
   readonly session: string;
@@ -27,9 +27,9 @@ export async function doctorSession(wishes: DoctorWishes, terminal: Terminal): P
 
 /** @throws AppError `not_found`, with the nearest session's id. */
 async function databaseOf(wishes: DoctorWishes, terminal: Terminal): Promise<string> {
-  await using place = await openPlace({ ...wishes, url: undefined }, terminal);
+  await using place = await openLocalPlace(wishes, terminal);
   await getSession(place.sessions, wishes.session);
-  return join(place.local?.dataDir ?? "", "holdfast.db");
+  return join(place.local.dataDir, "holdfast.db");
 }
 
 function describe(id: string, entries: number, problems: readonly string[], repaired: boolean): string {

@@ -10,6 +10,7 @@ import { builtinTools } from "../../tools/builtin/builtin.ts";
 import { connect } from "../connect.ts";
 import { findHarnessFiles } from "../find-agents.ts";
 import { hasSessions, unknownSession } from "../local-sessions.ts";
+import { createNotices } from "../notices.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** Where the sessions are that a command is about: on a server, or in a data directory of this machine. */
@@ -18,6 +19,8 @@ export interface PlaceWishes {
   readonly dataDir: string | undefined;
   /** The folder or harness.json of the agent whose sessions are meant. */
   readonly agentPath: string | undefined;
+  /** Notices are for programs. */
+  readonly json?: boolean;
 }
 
 /** Sessions to look at. Nothing is worked on. */
@@ -34,13 +37,30 @@ export interface LocalPlace {
   readonly agentPaths: readonly string[];
 }
 
-/** @throws AppError `not_found` when the data directory has never been used; reading must not make one. */
+/**
+ * The server of `--url`; else a data directory that is named, or an agent's; else the server of HOLDFAST_URL, which is told;
+ * else the data directory of the agent where one stands.
+ * @throws AppError `not_found` when the data directory has never been used; reading must not make one.
+ */
 export async function openPlace(wishes: PlaceWishes, terminal: Terminal): Promise<Place> {
-  const { url } = wishes;
-  if (url !== undefined) {
-    const { client } = connect(url, terminal);
-    return { sessions: client, local: null, async [Symbol.asyncDispose]() {} };
+  const { url, dataDir, agentPath } = wishes;
+  const isElsewhere = terminal.env.HOLDFAST_URL !== undefined && terminal.env.HOLDFAST_URL !== "";
+  if (url === undefined && (!isElsewhere || dataDir !== undefined || agentPath !== undefined)) {
+    return openLocalPlace(wishes, terminal);
   }
+  const { client, config } = connect(url, terminal);
+  if (url === undefined) {
+    const notices = createNotices(terminal, { json: wishes.json === true });
+    notices.tell(`asking the server at ${config.serverUrl} (HOLDFAST_URL)`);
+  }
+  return { sessions: client, local: null, async [Symbol.asyncDispose]() {} };
+}
+
+/** @throws AppError `not_found` */
+export async function openLocalPlace(
+  wishes: Omit<PlaceWishes, "url">,
+  terminal: Terminal,
+): Promise<Place & { readonly local: LocalPlace }> {
   const config = readConfig(wishes.dataDir === undefined ? {} : { dataDir: wishes.dataDir }, terminal.env);
   const harness = resolve(terminal.cwd, wishes.agentPath ?? ".");
   const folder = (await isDirectory(harness)) ? harness : dirname(harness);

@@ -5,7 +5,7 @@ import { DEFAULT_TENANT, type SessionRecord } from "../../log/session-log.ts";
 import { emptyState } from "../../log/state.ts";
 import type { Sessions } from "../../run/sessions.ts";
 import { exitCodes } from "../exit.ts";
-import { age, dollars, duration, plural, tokens } from "../render/figures.ts";
+import { ago, dollars, duration, modelCallsText, plural, tokens } from "../render/figures.ts";
 import { cut, oneLine } from "../render/plain.ts";
 import { createSessionView, type Totals } from "../render/session-view.ts";
 import { viewOptions } from "../render/view-options.ts";
@@ -75,13 +75,14 @@ function printSession(session: SessionRecord, totals: Totals, { stdout, env }: T
   row("agent", oneLine(session.agent));
   if (session.tenant !== DEFAULT_TENANT) row("tenant", oneLine(session.tenant));
   row("status", `${oneLine(session.status)}, ${session.headSeq} entries`);
-  row("age", `created ${age(now - session.createdAt)} ago, changed ${age(now - session.updatedAt)} ago`);
-  const { runs, modelMs, toolsMs, overheadMs, modelCalls, toolCalls } = totals;
+  row("age", `created ${ago(now - session.createdAt)}, changed ${ago(now - session.updatedAt)}`);
+  const { runs, modelMs, toolsMs, overheadMs, waitingMs, toolCalls } = totals;
+  row("work", `${plural(runs, "run")}, ${modelCallsText(totals)}, ${plural(toolCalls, "tool call")}`);
+  const waiting = waitingMs === 0 ? "" : `, waiting for a person ${duration(waitingMs)}`;
   row(
-    "work",
-    `${plural(runs, "run")}, ${plural(modelCalls, "model call")}, ${plural(toolCalls, "tool call")}`,
+    "time",
+    `model ${duration(modelMs)}, tools ${duration(toolsMs)}, runtime ${duration(overheadMs)}${waiting}`,
   );
-  row("time", `model ${duration(modelMs)}, tools ${duration(toolsMs)}, runtime ${duration(overheadMs)}`);
   row("tokens", tokens(session.usage));
   row("cost", costOf(session));
 }
