@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { keepHeapSmall } from "../src/cli/keep-heap-small.ts";
 import { createApp } from "../src/http/app.ts";
 import { serve } from "../src/http/server.ts";
 import { type AgentDefinition, defineTool, openRuntime, type Runtime } from "../src/index.ts";
@@ -49,7 +50,11 @@ const modes: Readonly<Record<string, () => Promise<unknown>>> = {
   stream: () => inNewRuntime(serveStream),
   parallel: () => inNewRuntime(callInParallel),
   early: () => inNewRuntime(startEarly),
-  sessions: () => inNewRuntime(measureSessions),
+  sessions: () => {
+    // As `holdfast start` does.
+    keepHeapSmall();
+    return inNewRuntime(measureSessions);
+  },
   work: leaveWork,
   sandbox: () => inNewRuntime(measureSandbox),
 };

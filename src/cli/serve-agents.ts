@@ -37,6 +37,7 @@ type Answer = (request: Request, env: object) => Response | Promise<Response>;
 
 /** `holdfast start`: serves until Ctrl-C or SIGTERM, which is how a server ends well. */
 export async function serveAgents(wishes: ServeWishes, terminal: Terminal): Promise<number> {
+  keepHeapSmall();
   const config = readConfig(overridesOf(wishes), terminal.env);
   const agents = await loadAgents(wishes.paths, terminal.cwd, config);
   const dataDir = commonDataDir(agents, config, terminal.cwd);
