@@ -91,3 +91,25 @@ it.skipIf(!mountable)(
     }
   },
 );
+
+it("a run goes on with a fallback, at its own price, and the next run begins with the first model again", async () => {
+  const script = {
+    turns: [{ error: { kind: "quota" as const } }, { text: "I stand in." }, { text: "I am back." }],
+  };
+  const fallback = [{ id: "scripted/second", prices: { input: 1_000, output: 0 } }];
+  await using scenario = await startScenario(script, {
+    agent: { model: { id: "scripted/first", fallback } },
+  });
+  const session = await scenario.session();
+  await (await session.send("Hi")).result();
+  await (await session.send("Hi again")).result();
+  const log = await scenario.log(session);
+  expect(log.filter(({ type }) => type === "modelSwitched")).toMatchObject([
+    { from: "scripted/first", to: "scripted/second", why: "quota" },
+  ]);
+  const answers = log.filter((entry) => entry.type === "assistantMessage");
+  expect(answers.map(({ model }) => model)).toEqual(["scripted/second", "scripted/first"]);
+  expect(answers[0]?.costUsd).toBeCloseTo(((answers[0]?.usage?.input ?? 0) * 1_000) / 1_000_000);
+  expect(answers[0]?.costUsd).toBeGreaterThan(0);
+  expect(answers[1]?.costUsd).toBe(0);
+});
