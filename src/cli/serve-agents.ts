@@ -15,6 +15,7 @@ import type { Knowledge } from "../run/knowledge.ts";
 import { openRuntime, type Runtime } from "../runtime.ts";
 import { exitCodes } from "./exit.ts";
 import { loadAgents } from "./find-agents.ts";
+import { keepHeapSmall } from "./keep-heap-small.ts";
 import { createNotices, type Notices } from "./notices.ts";
 import { readInteger } from "./read-number.ts";
 import { duration, plural } from "./render/figures.ts";
