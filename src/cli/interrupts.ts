@@ -4,6 +4,7 @@ import type { InterruptAnswer } from "../log/entry.ts";
 import { type InterruptRecord, type InterruptStatus, interruptStatuses } from "../run/interrupts.ts";
 import type { Sessions } from "../run/sessions.ts";
 import { exitCodes } from "./exit.ts";
+import { placeWords, withPlace } from "./place-words.ts";
 import { age, dollars } from "./render/figures.ts";
 import { oneLine } from "./render/plain.ts";
 import { printTable } from "./render/table.ts";
@@ -87,7 +88,7 @@ export async function showInterrupt(wishes: OneWishes, terminal: Terminal): Prom
   if (wishes.json) printJson(terminal, interrupt);
   else {
     printTable(COLUMNS, [cellsOf(interrupt)], terminal);
-    printLine(terminal.stdout, `\n${oneLine(interrupt.request.message)}`);
+    printLine(terminal.stdout, `\n${oneLine(withPlace(interrupt.request.message, placeWords(wishes)))}`);
   }
   return exitCodes.ok;
 }
@@ -122,13 +123,13 @@ export async function answerInterrupt(wishes: AnswerWishes, terminal: Terminal):
   const actor = wishes.actor ?? (place.local === null ? undefined : userName());
   const interrupt = await sessions.answer(sessionId, id, answer, actor === undefined ? {} : { actor });
   if (wishes.json) printJson(terminal, interrupt);
-  else printLine(terminal.stdout, `${answerText(answer)}. ${goesOn(place, sessionId)}`);
+  else printLine(terminal.stdout, `${answerText(answer)}. ${goesOn(place, sessionId, wishes)}`);
   return exitCodes.ok;
 }
 
-function goesOn({ local }: Place, sessionId: string): string {
+function goesOn({ local }: Place, sessionId: string, wishes: PlaceWishes): string {
   if (local === null) return `The session ${sessionId} goes on.`;
-  return `The session goes on where a server has it; without one: holdfast run --session ${sessionId}`;
+  return `The session goes on where a server has it; without one: ${["holdfast run", ...placeWords(wishes), "--session", sessionId].join(" ")}`;
 }
 
 /** @throws AppError `invalid_input` */

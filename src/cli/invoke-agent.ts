@@ -5,9 +5,9 @@ import type { SessionRecord } from "../log/session-log.ts";
 import { connect } from "./connect.ts";
 import { createNotices, isNewSession } from "./notices.ts";
 import { entriesOfOpenRun, titleOf } from "./open-run.ts";
+import { placeWords } from "./place-words.ts";
 import { readPrompt } from "./prompt.ts";
 import { messageOf, type SendingWishes } from "./sending.ts";
-import { shellWord } from "./shell-word.ts";
 import type { Terminal } from "./terminal.ts";
 import { type MadeSession, watchRun } from "./watch-run.ts";
 
@@ -38,6 +38,7 @@ export async function invokeAgent(wishes: InvokeWishes, terminal: Terminal): Pro
       actor: wishes.actor,
       workspace: async () => null,
       next: continueCommand(session.id, wishes),
+      place: placeWords({ url: wishes.url }),
     },
     { json: wishes.json, notices, terminal },
   );
@@ -90,7 +91,6 @@ async function chooseAgent(client: Client, wanted: string | undefined): Promise<
   });
 }
 
-function continueCommand(sessionId: string, { url }: InvokeWishes): string {
-  const place = url === undefined ? [] : ["--url", shellWord(url)];
-  return ["holdfast invoke", ...place, "--session", sessionId, '"..."'].join(" ");
+function continueCommand(sessionId: string, wishes: InvokeWishes): string {
+  return ["holdfast invoke", ...placeWords({ url: wishes.url }), "--session", sessionId, '"..."'].join(" ");
 }

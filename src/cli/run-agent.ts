@@ -12,10 +12,10 @@ import { loadOneAgent } from "./find-agents.ts";
 import { ONE_SHOT, readSessions, unknownSession } from "./local-sessions.ts";
 import { createNotices, isNewSession } from "./notices.ts";
 import { entriesOfOpenRun, titleOf } from "./open-run.ts";
+import { placeWords } from "./place-words.ts";
 import { readPrompt } from "./prompt.ts";
 import { messageOf, type SendingWishes, userName } from "./sending.ts";
 import { getSession } from "./sessions/session.ts";
-import { shellWord } from "./shell-word.ts";
 import { shortPath } from "./short-path.ts";
 import type { Terminal } from "./terminal.ts";
 import { type MadeSession, watchRun } from "./watch-run.ts";
@@ -77,6 +77,7 @@ export async function runAgent(wishes: RunWishes, terminal: Terminal): Promise<n
       actor: asked.actor,
       workspace: () => existing(runtime.workspacePath(sessionId), terminal.cwd),
       next: continueCommand(sessionId, wishes),
+      place: placeOf(wishes),
     },
     { json: wishes.json, notices, terminal },
   );
@@ -157,10 +158,10 @@ async function existing(path: string, cwd: string): Promise<string | null> {
   return (await isDirectory(path)) ? shortPath(path, cwd) : null;
 }
 
-function continueCommand(sessionId: string, { agent, dataDir }: RunWishes): string {
-  const place = [
-    ...(agent === undefined ? [] : ["--agent", shellWord(agent)]),
-    ...(dataDir === undefined ? [] : ["--data-dir", shellWord(dataDir)]),
-  ];
-  return ["holdfast run", ...place, "--session", sessionId, '"..."'].join(" ");
+function continueCommand(sessionId: string, wishes: RunWishes): string {
+  return ["holdfast run", ...placeOf(wishes), "--session", sessionId, '"..."'].join(" ");
+}
+
+function placeOf({ agent, dataDir }: RunWishes): readonly string[] {
+  return placeWords({ agentPath: agent, dataDir });
 }

@@ -1,6 +1,8 @@
 import { errorMessage } from "../lib/errors.ts";
 import type { Entry } from "../log/entry.ts";
+import { enoughFor } from "../run/budget.ts";
 import type { RunEvent } from "../run/events.ts";
+import type { InterruptRecord } from "../run/interrupts.ts";
 import { orNothing } from "../run/or-nothing.ts";
 import { createRunSummary, type RunResult } from "../run/run-result.ts";
 import type { SendMessage, Sessions } from "../run/sessions.ts";
@@ -8,8 +10,11 @@ import { isRunEnd, type People, untilAnswered, untilRunEnds } from "../run/watch
 import { askPerson, canAsk } from "./ask-person.ts";
 import { type ExitCode, exitCodes } from "./exit.ts";
 import type { Notices } from "./notices.ts";
+import { ownRunFilter } from "./own-run.ts";
+import { withPlace } from "./place-words.ts";
 import { jsonText } from "./printable.ts";
 import { closing } from "./render/closing.ts";
+import { oneLine } from "./render/plain.ts";
 import { createRunView } from "./render/render.ts";
 import { openScreen } from "./render/screen.ts";
 import { viewOptions } from "./render/view-options.ts";
@@ -33,6 +38,8 @@ export interface RunToWatch {
   readonly workspace: () => Promise<string | null>;
   /** What to type to go on with the session. */
   readonly next: string;
+  /** Options that name where the session is. */
+  readonly place: readonly string[];
 }
 
 export interface MadeSession {
@@ -74,7 +81,7 @@ async function follow(
   const summary = createRunSummary();
   for (const entry of earlier) summary.add({ type: "entry", entry });
 
-  using shown = json ? showJson(terminal) : showText(earlier, { messageId, actor, notices, terminal });
+  using shown = json ? showJson(terminal) : showText(earlier, { ...run, messageId, notices, terminal });
   const steer = async (line: string) => {
     const blocks = [{ type: "text", text: line }] as const;
     const by = actor === undefined ? {} : { actor };
@@ -92,11 +99,20 @@ async function follow(
     openInterrupts: () => sessions.interrupts({ sessionId, status: "open" }),
     ...(lines === null
       ? {}
-      : { ask: lines.besides((interrupt) => askPerson(interrupt, { sessions, actor }, terminal)) }),
+      : {
+          ask: lines.besides((interrupt) => {
+            shown.question(interrupt);
+            return askPerson(interrupt, { sessions, actor }, terminal);
+          }),
+        }),
   };
+  const isFollowUp = message?.delivery === "followUp";
+  if (isFollowUp && earlier.length > 0) notices.tell("waiting until the run that goes on has ended");
+  const belongs = ownRunFilter(messageId, { isFollowUp, isRunOpen: earlier.length > 0 });
   const reader = createReader(after, (event) => {
     summary.add(event);
-    shown.add(event);
+    if (belongs(event)) shown.add(event);
+    else shown.skip(event);
   });
   await reader.read(
     messageId === null ? untilRunEnds(events, people) : untilAnswered(events, messageId, people),
@@ -148,6 +164,10 @@ function isEnd(event: RunEvent): boolean {
 
 interface Shown extends Disposable {
   add(event: RunEvent): void;
+  /** Takes note of what is not to be shown. */
+  skip(event: RunEvent): void;
+  /** Shows what is asked, unless that was shown before. */
+  question(interrupt: InterruptRecord): void;
   /** Shows the line that a person types. */
   typing(line: string): void;
 }
@@ -155,26 +175,48 @@ interface Shown extends Disposable {
 function showJson({ stdout }: Terminal): Shown {
   return {
     add: (event) => stdout.write(`${jsonText(event)}\n`),
+    skip() {},
+    question() {},
     typing() {},
     [Symbol.dispose]() {},
   };
 }
 
-interface Watching extends Pick<WatchOptions, "notices" | "terminal">, Pick<RunToWatch, "actor"> {
+interface Watching extends Pick<WatchOptions, "notices" | "terminal">, Pick<RunToWatch, "actor" | "place"> {
   readonly messageId: string | null;
 }
 
-function showText(earlier: readonly Entry[], { messageId, actor, notices, terminal }: Watching): Shown {
+function showText(
+  earlier: readonly Entry[],
+  { messageId, actor, place, notices, terminal }: Watching,
+): Shown {
   const view = createRunView({
     ...viewOptions(terminal),
+    place,
     ...(messageId === null ? {} : { hideMessage: messageId }),
     ...(actor === undefined ? {} : { viewer: actor }),
   });
   for (const entry of earlier) view.skip(entry);
   const screen = openScreen(terminal, view.activity);
   const routed = notices.through(screen.note);
+  let asked = "";
+  const question = ({ id, request }: InterruptRecord) => {
+    if (asked === id) return;
+    asked = id;
+    const style = stylerFor(terminal.stdout, terminal.env);
+    screen.print(`${style("yellow", `⏸ ${oneLine(withPlace(request.message, place))}`)}\n`);
+    if (messageId !== null) screen.print("Your message is kept: the run sees it when it goes on.\n");
+  };
   return {
-    add: (event) => screen.print(view.add(event)),
+    add(event) {
+      if (event.type === "entry" && event.entry.type === "interrupted") asked = event.entry.interruptId;
+      if (event.type === "waiting") question(event.interrupt);
+      else screen.print(view.add(event));
+    },
+    skip(event) {
+      if (event.type === "entry") view.skip(event.entry);
+    },
+    question,
     typing: screen.typing,
     [Symbol.dispose]() {
       screen.print(view.close());
@@ -205,10 +247,23 @@ function stopWhenInterrupted(
 
 async function printClosing(
   result: RunResult,
-  { workspace, next }: RunToWatch,
+  { workspace, next, place }: RunToWatch,
   { stdout, env }: Terminal,
 ): Promise<void> {
-  stdout.write(closing({ result, workspace: await workspace(), next, style: stylerFor(stdout, env) }));
+  const { interrupt } = result;
+  stdout.write(
+    closing({
+      result,
+      workspace: await workspace(),
+      next: interrupt === null ? next : answerCommand(interrupt, place),
+      style: stylerFor(stdout, env),
+    }),
+  );
+}
+
+function answerCommand({ sessionId, request }: InterruptRecord, place: readonly string[]): string {
+  const raise = ["--raise", String(enoughFor(request.budget))];
+  return ["holdfast interrupts answer", sessionId, ...place, ...raise].join(" ");
 }
 
 function exitCodeOf({ reason }: RunResult, interrupted: boolean): ExitCode {

@@ -162,12 +162,17 @@ export function askForMore(
     agent: `today's budget of the agent ${key}`,
     tenant: `today's budget of the tenant ${key}`,
   }[scope];
-  const enough = roundUp(Math.max(limitUsd * 2, spentUsd + usd));
+  const budget = { scope, key, limitUsd, spentUsd, neededUsd: usd };
   return {
     kind: "budget",
-    message: `${dollars(spentUsd)} of ${dollars(limitUsd)} is spent, ${whose}, and the next call may cost up to ${dollars(usd)}. Raise it: holdfast interrupts answer ${sessionId} --raise ${enough}; or end the run: --end`,
-    budget: { scope, key, limitUsd, spentUsd, neededUsd: usd },
+    message: `${dollars(spentUsd)} of ${dollars(limitUsd)} is spent, ${whose}, and the next call may cost up to ${dollars(usd)}. Raise it: holdfast interrupts answer ${sessionId} --raise ${enoughFor(budget)}; or end the run: --end`,
+    budget,
   };
+}
+
+/** A new limit with which the run gets on for a while. */
+export function enoughFor({ limitUsd, spentUsd, neededUsd }: InterruptRequest["budget"]): number {
+  return roundUp(Math.max(limitUsd * 2, spentUsd + neededUsd));
 }
 
 function dollars(usd: number): string {

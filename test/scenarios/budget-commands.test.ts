@@ -80,6 +80,16 @@ describe("in a pipe", () => {
   });
 });
 
+test("a message to a session that waits is kept, and the question is told again", async () => {
+  await here("run", "Pay.", "--session", "s1");
+  const again = await here("run", "And more.", "--session", "s1", "--data-dir", ".holdfast");
+  expect(again.exitCode).toBe(11);
+  expect(again.stdout).toMatch(
+    /⏸ .* is spent, .* holdfast interrupts answer s1 --data-dir \.holdfast --raise 0\.0\d+; .*\nYour message is kept: /,
+  );
+  expect(again.stdout).toMatch(/next +holdfast interrupts answer s1 --data-dir \.holdfast --raise 0\.0\d+\n/);
+});
+
 describe("at a terminal", () => {
   test("the person who watches is asked, until what they say makes sense", async () => {
     const run = startOnTerminal(["run", "Pay."], { cwd: agent });

@@ -7,6 +7,8 @@ export interface ViewOptions {
   readonly output: OutputLimits;
   /** The message whose sender watches, and that is therefore not repeated. */
   readonly hideMessage?: string;
+  /** Options that name where the session is, for commands that are suggested. */
+  readonly place?: readonly string[];
   /** Who looks: need not be told that they said something. */
   readonly viewer?: string;
 }

@@ -1,6 +1,7 @@
 import type { Entry, ModelFailed, UserMessage } from "../../log/entry.ts";
 import { retryDelay } from "../../run/after-failure.ts";
 import type { RunEvent } from "../../run/events.ts";
+import { withPlace } from "../place-words.ts";
 import { answerView } from "./answer.ts";
 import { callsView } from "./calls.ts";
 import {
@@ -133,7 +134,7 @@ export function createRunView(options: ViewOptions): RunView {
         return fact(hookLine(entry));
       case "interrupted":
         activity = null;
-        return line("yellow", `⏸ ${oneLine(entry.request.message)}`);
+        return line("yellow", `⏸ ${oneLine(withPlace(entry.request.message, options.place ?? []))}`);
       case "interruptResolved":
         activity = null;
         return fact(answeredLine(entry));

@@ -5,6 +5,7 @@ import { DEFAULT_TENANT, type SessionRecord } from "../../log/session-log.ts";
 import { emptyState } from "../../log/state.ts";
 import type { Sessions } from "../../run/sessions.ts";
 import { exitCodes } from "../exit.ts";
+import { placeWords } from "../place-words.ts";
 import { ago, dollars, duration, modelCallsText, plural, tokens } from "../render/figures.ts";
 import { cut, oneLine } from "../render/plain.ts";
 import { createSessionView, type Totals } from "../render/session-view.ts";
@@ -29,7 +30,7 @@ export async function showSession(wishes: ShowWishes, terminal: Terminal): Promi
     printJson(terminal, { session, entries, waiting: waitingOf(fold(entries), inbox) });
     return exitCodes.ok;
   }
-  const view = createSessionView(viewOptions(terminal));
+  const view = createSessionView({ ...viewOptions(terminal), place: placeWords(wishes) });
   const state = emptyState();
   for await (const entry of allEntries(sessions, session)) {
     terminal.stdout.write(view.add({ type: "entry", entry }));

@@ -1,6 +1,7 @@
 import type { RunEvent } from "../../run/events.ts";
 import type { Sessions } from "../../run/sessions.ts";
 import { exitCodes } from "../exit.ts";
+import { placeWords } from "../place-words.ts";
 import { jsonText } from "../printable.ts";
 import { readInteger } from "../read-number.ts";
 import { openScreen } from "../render/screen.ts";
@@ -25,7 +26,7 @@ export async function tailSession(wishes: TailWishes, terminal: Terminal): Promi
   const leaving = new AbortController();
   const signal = AbortSignal.any([terminal.interruption(), leaving.signal]);
   const events = sessions.watch(id, { after, signal });
-  using shown = wishes.json ? showJson(terminal) : showText(terminal);
+  using shown = wishes.json ? showJson(terminal) : showText(wishes, terminal);
   try {
     for await (const event of wishes.untilIdle ? untilIdle(events, sessions, { id, after }) : events) {
       shown.add(event);
@@ -71,8 +72,8 @@ function showJson({ stdout }: Terminal): Shown {
   return { add: (event) => stdout.write(`${jsonText(event)}\n`), [Symbol.dispose]() {} };
 }
 
-function showText(terminal: Terminal): Shown {
-  const view = createSessionView(viewOptions(terminal));
+function showText(wishes: PlaceWishes, terminal: Terminal): Shown {
+  const view = createSessionView({ ...viewOptions(terminal), place: placeWords(wishes) });
   const screen = openScreen(terminal, view.activity);
   return {
     add: (event) => screen.print(view.add(event)),
