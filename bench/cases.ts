@@ -140,6 +140,17 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "stop",
+    title: "A run that is stopped, from the request until the log says that it has",
+    async run({ rounds, options }) {
+      const ms = await run<{ answerMs: number; commandMs: number }>("./stop.ts", [4 * rounds], options);
+      return [
+        { what: "while an answer is being written", unit: "ms", value: ms.answerMs, goal: 2_000 },
+        { what: "while a command runs that has left another", unit: "ms", value: ms.commandMs, goal: 2_000 },
+      ];
+    },
+  },
+  {
     name: "sessions",
     title: "200 sessions at once, 5 turns each, the model takes 200 ms",
     async run({ url, rounds, options }) {
