@@ -2,6 +2,7 @@ import type { Agent } from "../agents/agent.ts";
 import { newId, random } from "../lib/ids.ts";
 import type { InterruptRequest, ModelCalled, Reservation } from "../log/entry.ts";
 import { askForMore, budgetOf, type CallSize, type Ceiling, unpricedText } from "./budget.ts";
+import { hookDue } from "./hooks.ts";
 import { knowledgeOf } from "./knowledge.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import { currentRun, type SessionWriter } from "./session-writer.ts";
@@ -60,7 +61,8 @@ export async function recordCall(
     if (ports.clock.monotonic() - began >= PATIENCE_MS) return ask(requestOf(refused, writer), writer);
     const cancel = control.cancelSignal();
     await ports.clock.sleep(PAUSE_MS * (1 + random()), cancel).catch(() => {});
-    if (cancel.aborted || control.draining()) return null;
+    // A message that has come meanwhile would join the request, and hooks have to be asked about it first.
+    if (cancel.aborted || control.draining() || hookDue(writer.state, agent) !== null) return null;
   }
 }
 
