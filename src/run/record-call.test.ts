@@ -17,6 +17,7 @@ const worstCase = (input: number, output: number) => input / 1_000 + output / 20
 const agent = {
   name: "x",
   model: { id: "m", fallback: [], cacheLifetime: "5m" },
+  hooks: [],
   limits: { costUsd: null, sessionCostUsd: null, dailyCostUsd: 1 },
 } as unknown as Agent;
 
