@@ -1,8 +1,10 @@
 import { createInterface } from "node:readline";
 import { isAppError } from "../lib/errors.ts";
 import type { InterruptAnswer } from "../log/entry.ts";
+import { enoughFor } from "../run/budget.ts";
 import type { InterruptRecord } from "../run/interrupts.ts";
 import type { Sessions } from "../run/sessions.ts";
+import { dollars } from "./render/figures.ts";
 import { oneLine } from "./render/plain.ts";
 import { isLive, printLine, stylerFor, type Terminal } from "./terminal.ts";
 
@@ -42,7 +44,10 @@ export async function askPerson(
         if (!isAppError(error, "invalid_input")) throw error;
       }
     }
-    printLine(stdout, `That is not an amount above $${limitUsd}. Write it like ${limitUsd * 2}.`);
+    printLine(
+      stdout,
+      `That is not an amount above ${dollars(limitUsd)}. Write it like ${enoughFor(request.budget)}.`,
+    );
   }
 }
 

@@ -77,6 +77,25 @@ describe("wrong use ends with 2 and names the help to look at", () => {
     expect(stderr).toMatch(message);
   });
 
+  test.each([
+    [["doctor", "--repair"], "which session is to be repaired?\nName it: holdfast doctor <session> --repair"],
+    [["costs", "--since", "7"], '--since "7" is not a duration\nWrite it with its unit, like "7d".'],
+    [
+      ["sessions", "delete", "--older-than", "30"],
+      '--older-than "30" is not a duration\nWrite it with its unit, like "30d".',
+    ],
+    [
+      ["sessions", "delete", "s", "--older-than", "30d"],
+      "sessions are named, and --older-than describes others\nLeave one of the two out.",
+    ],
+    [
+      ["start", "--drain-timeout", "5"],
+      '--drain-timeout "5" is not a duration\nWrite it with its unit, like "5s".',
+    ],
+  ])("%j, with what to write instead", async (words, message) => {
+    expect(await run(words)).toEqual({ exitCode: 2, stdout: "", stderr: `error: ${message}\n` });
+  });
+
   test("as JSON for programs", async () => {
     const { stderr } = await run(["create", "--json"]);
     expect(JSON.parse(stderr)).toMatchObject({ error: { code: "invalid_input" } });

@@ -15,11 +15,20 @@ export function readInteger(
   );
 }
 
-/** Milliseconds. @throws AppError `invalid_input` that names the option. */
-export function readDuration(option: string, text: string): number {
+/** Milliseconds. @throws AppError `invalid_input` that names the option, and the `unit` that a bare number may have meant. */
+export function readDuration(option: string, text: string, unit: "s" | "d" = "s"): number {
   const value = parseDuration(text);
   if (value !== undefined && value > 0) return value;
   throw new AppError("invalid_input", `${option} ${JSON.stringify(text)} is not a duration`, {
-    hint: 'Write it like "30s", "5m" or "1h30m".',
+    // Ages are days, most often.
+    hint: /^\d+$/.test(text)
+      ? `Write it with its unit, like "${Number(text) || 1}${unit}".`
+      : `Write it like "30s", "5m", "1h30m" or "7d".`,
   });
+}
+
+/** The text, if it is a duration; 0 is one here. @throws AppError `invalid_input` that names the option. */
+export function checkedDuration(option: string, text: string): string {
+  if (parseDuration(text) === undefined) readDuration(option, text);
+  return text;
 }

@@ -5,6 +5,7 @@ import { AppError } from "../lib/errors.ts";
 import { isDirectory } from "../lib/files.ts";
 import { newId } from "../lib/ids.ts";
 import type { SessionRecord } from "../log/session-log.ts";
+import { knownProviders } from "../models/ai-sdk/providers.ts";
 import { openRuntime } from "../runtime.ts";
 import { exitCodes } from "./exit.ts";
 import { checkUploads, upload } from "./files.ts";
@@ -100,8 +101,19 @@ function checkModel(
   }
   const isOther = wanted !== undefined && wanted !== agent.model.id;
   const baseUrl = chosen.type === "provider" && sameProvider(chosen.id, wanted ?? "") ? chosen.baseUrl : null;
+  if (isOther && baseUrl === null) requireKnownProvider(wanted);
   const choice = isOther ? chooseModel({ id: wanted, baseUrl, script: null }, models) : chosen;
   if (choice.type === "missing") throw new AppError("invalid_config", choice.message, { hint: choice.hint });
+}
+
+/** @throws AppError `invalid_input` */
+function requireKnownProvider(modelId: string): void {
+  const [provider = ""] = modelId.split("/", 1);
+  const names = knownProviders.map(({ name }) => name);
+  if (provider === "scripted" || names.includes(provider)) return;
+  throw new AppError("invalid_input", `--model ${modelId}: there is no provider "${provider}"`, {
+    hint: `Known: ${names.join(", ")}. Another one needs model.baseUrl in harness.json.`,
+  });
 }
 
 function sameProvider(a: string, b: string): boolean {

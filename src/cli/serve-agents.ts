@@ -17,7 +17,7 @@ import { exitCodes } from "./exit.ts";
 import { loadAgents } from "./find-agents.ts";
 import { keepHeapSmall } from "./keep-heap-small.ts";
 import { createNotices, type Notices } from "./notices.ts";
-import { readInteger } from "./read-number.ts";
+import { checkedDuration, readInteger } from "./read-number.ts";
 import { duration, plural } from "./render/figures.ts";
 import { oneLine, plain } from "./render/plain.ts";
 import { shellWord } from "./shell-word.ts";
@@ -91,7 +91,7 @@ function knownToken({ tenant, token }: BearerToken): KnownToken {
 
 function overridesOf({ host, port, dataDir, drainTimeout }: ServeWishes) {
   return {
-    ...(drainTimeout === undefined ? {} : { drainTimeout }),
+    ...(drainTimeout === undefined ? {} : { drainTimeout: checkedDuration("--drain-timeout", drainTimeout) }),
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port: readInteger("--port", port, { min: 0, max: 65_535 }) }),
     ...(dataDir === undefined ? {} : { dataDir }),

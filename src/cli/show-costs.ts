@@ -1,6 +1,7 @@
 import { systemClock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
 import { type CostGrouping, type CostReport, type Costs, costGroupings } from "../run/costs.ts";
+import type { Sessions } from "../run/sessions.ts";
 import { exitCodes } from "./exit.ts";
 import { readDuration } from "./read-number.ts";
 import { count, dollars, plural } from "./render/figures.ts";
@@ -22,16 +23,29 @@ export async function showCosts(wishes: CostWishes, terminal: Terminal): Promise
   const since =
     wishes.since === undefined
       ? undefined
-      : Math.max(0, systemClock.now() - readDuration("--since", wishes.since));
+      : Math.max(0, systemClock.now() - readDuration("--since", wishes.since, "d"));
   await using place = await openPlace(wishes, terminal);
   const report = await place.sessions.costs({
     by,
     ...(since === undefined ? {} : { since }),
     ...(wishes.agentName === undefined ? {} : { agent: wishes.agentName }),
   });
+  if (report.rows.length === 0 && wishes.agentName !== undefined) {
+    await requireKnown(wishes.agentName, place.sessions);
+  }
   if (wishes.json) printJson(terminal, report);
   else printReport(report, terminal);
   return exitCodes.ok;
+}
+
+/** @throws AppError `not_found` when no agent of this name has ever cost anything. */
+async function requireKnown(agent: string, sessions: Pick<Sessions, "costs">): Promise<void> {
+  const { rows } = await sessions.costs({ by: "agent", limit: 1_000 });
+  const names = rows.flatMap(({ key }) => (key === null ? [] : [key]));
+  if (names.length === 0 || names.includes(agent)) return;
+  throw new AppError("not_found", `no calls of an agent named ${JSON.stringify(agent)} are on record`, {
+    hint: `On record: ${names.slice(0, 20).join(", ")}. It is the agent's name that is asked for, not its folder.`,
+  });
 }
 
 function readGrouping(text: string): CostGrouping {

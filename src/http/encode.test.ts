@@ -85,4 +85,13 @@ describe("encodeEvents", () => {
     const events = await collect(encodeEvents(source(false), { finite: true, signal: cut, toError }));
     expect(events).toHaveLength(1);
   });
+
+  test("a server that shuts down says so, and not that the run ended", async () => {
+    const closing = AbortSignal.abort();
+    const events = await collect(
+      encodeEvents(source(false), { finite: true, signal: closing, closing, toError }),
+    );
+    expect(events).toHaveLength(2);
+    expect(decode(events.at(-1) ?? "")).toMatchObject({ type: "notice", code: "serverCloses" });
+  });
 });

@@ -25,6 +25,15 @@ export function encodeEvent(event: WireEvent): string {
   }
 }
 
+/** The code of the notice with which a server that shuts down ends its streams. */
+export const SERVER_CLOSES = "serverCloses";
+
+const serverCloses: WireEvent = {
+  type: "notice",
+  code: SERVER_CLOSES,
+  message: "the server shuts down; what runs there goes on when it is back",
+};
+
 /** Events as text; a failure becomes the last event, since the status has been sent. */
 export async function* encodeEvents(
   events: AsyncIterable<RunEvent>,
@@ -32,12 +41,15 @@ export async function* encodeEvents(
     /** Whether the source's end is the end of a run. */
     readonly finite: boolean;
     readonly signal: AbortSignal;
+    /** Aborted when it is the server that ends the stream. */
+    readonly closing?: AbortSignal;
     readonly toError: (error: unknown) => WireError;
   },
 ): AsyncGenerator<string> {
   try {
     for await (const event of events) yield encodeEvent(event);
-    if (options.finite && !options.signal.aborted) yield encodeEvent({ type: "end" });
+    if (options.closing?.aborted) yield encodeEvent(serverCloses);
+    else if (options.finite && !options.signal.aborted) yield encodeEvent({ type: "end" });
   } catch (error) {
     if (!options.signal.aborted) yield encodeEvent({ type: "error", ...options.toError(error) });
   }

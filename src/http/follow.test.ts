@@ -46,3 +46,16 @@ test("a server that comes back in time ends the waiting", async () => {
   expect(error).toBeUndefined();
   expect(events).toMatchObject([{ code: "reconnecting" }]);
 });
+
+test("a server that shuts down is told as that, with the way back", async () => {
+  const closing = 'data: {"type":"notice","code":"serverCloses","message":"the server shuts down"}\n\n';
+  const { events, error } = await follow(serverThatLeaves(closing, 'data: {"type":"end"}\n\n'));
+  expect(error).toBeUndefined();
+  expect(events).toMatchObject([
+    { code: "serverCloses" },
+    {
+      code: "reconnecting",
+      message: "trying to come back; or later: holdfast sessions tail s1 --url http://server.test",
+    },
+  ]);
+});

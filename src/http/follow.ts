@@ -1,7 +1,7 @@
 import { systemClock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
 import type { RunEvent } from "../run/events.ts";
-import type { WireEvent } from "./encode.ts";
+import { SERVER_CLOSES, type WireEvent } from "./encode.ts";
 import { fromWireError, isConnectionLoss, type Transport } from "./transport.ts";
 
 export interface FollowOptions {
@@ -40,7 +40,9 @@ export function followEvents(
       const outcome = yield* readOnce(transport, opened, position, signal);
       if (outcome === "ended") return;
       if (position.seq > reached) failures = 1;
-      if (failures === 1) yield reconnecting("the connection to the server was cut; trying again");
+      if (outcome === "closed")
+        yield reconnecting(`trying to come back; or later: ${wayBack(transport, sessionId)}`);
+      else if (failures === 1) yield reconnecting("the connection to the server was cut; trying again");
       yield* outage.after(outcome);
       await transport.pause(failures, signal).catch(() => {});
       if (signal.aborted) return;
@@ -50,22 +52,27 @@ export function followEvents(
   }
 }
 
+function wayBack({ url }: Transport, sessionId: string): string {
+  return `holdfast sessions tail ${sessionId} --url ${url}`;
+}
+
 function reconnecting(message: string): RunEvent {
   return { type: "notice", code: "reconnecting", message };
 }
 
 interface Outage {
   /** A notice in the middle of a long outage. @throws AppError `unavailable` at its end. */
-  after(outcome: "cut" | "unreached"): Iterable<RunEvent>;
+  after(outcome: "closed" | "cut" | "unreached"): Iterable<RunEvent>;
 }
 
 /** How long the server has been away. A connection that was opened, even for a moment, is contact. */
-function watchOutage({ url, patienceMs }: Transport, sessionId: string): Outage {
+function watchOutage(transport: Transport, sessionId: string): Outage {
+  const { url, patienceMs } = transport;
   let since = systemClock.monotonic();
   let isTold = false;
   return {
     *after(outcome) {
-      if (outcome === "cut") {
+      if (outcome !== "unreached") {
         since = systemClock.monotonic();
         isTold = false;
       }
@@ -73,7 +80,7 @@ function watchOutage({ url, patienceMs }: Transport, sessionId: string): Outage 
       const silence = `the server at ${url} has not answered for ${seconds(awayMs)}`;
       if (awayMs >= patienceMs) {
         throw new AppError("unavailable", `${silence}; what runs there goes on when it is back`, {
-          hint: `Come back to it with: holdfast sessions tail ${sessionId} --url ${url}`,
+          hint: `Come back to it with: ${wayBack(transport, sessionId)}`,
         });
       }
       if (isTold || awayMs < patienceMs / 2) return;
@@ -93,8 +100,9 @@ async function* readOnce(
   opened: Promise<Response>,
   position: { seq: number },
   signal: AbortSignal,
-): AsyncGenerator<RunEvent, "ended" | "cut" | "unreached"> {
+): AsyncGenerator<RunEvent, "ended" | "closed" | "cut" | "unreached"> {
   let isOpen = false;
+  let isClosing = false;
   try {
     const response = await opened;
     isOpen = true;
@@ -103,6 +111,7 @@ async function* readOnce(
       const event = data as WireEvent;
       if (event.type === "end") return "ended";
       if (event.type === "error") throw fromWireError(event);
+      if (event.type === "notice") isClosing ||= event.code === SERVER_CLOSES;
       if (event.type === "entry") {
         if (event.entry.seq <= position.seq) continue;
         position.seq = event.entry.seq;
@@ -113,5 +122,6 @@ async function* readOnce(
     if (!signal.aborted && !isConnectionLoss(error)) throw error;
   }
   if (signal.aborted) return "ended";
+  if (isClosing) return "closed";
   return isOpen ? "cut" : "unreached";
 }

@@ -31,10 +31,11 @@ export function streamEvents(
     readonly headers?: Readonly<Record<string, string>>;
   },
 ): Response {
+  const closing = closingSignal(c);
   const toError = (error: unknown) => toWireError(error, deps.onDefect);
   return sseResponse(
-    (signal) => encodeEvents(options.open(signal), { finite: options.finite, signal, toError }),
-    { heartbeatMs: deps.heartbeatMs, closing: closingSignal(c) },
+    (signal) => encodeEvents(options.open(signal), { finite: options.finite, signal, closing, toError }),
+    { heartbeatMs: deps.heartbeatMs, closing },
     options.headers,
   );
 }

@@ -43,3 +43,8 @@ export function parseSize(text: string): number | undefined {
   if (match === null) return undefined;
   return Math.floor(Number(match[1]) * SIZE_UNITS[match[2] as keyof typeof SIZE_UNITS]);
 }
+
+/** An amount of US dollars: "$0.0042", "$1.25". */
+export function formatDollars(usd: number): string {
+  return `$${usd.toFixed(usd < 0.1 ? 4 : 2)}`;
+}

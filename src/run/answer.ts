@@ -1,4 +1,5 @@
 import { AppError, isAppError } from "../lib/errors.ts";
+import { formatDollars } from "../lib/units.ts";
 import type { InterruptAnswer, InterruptRequest, ReservedBudget } from "../log/entry.ts";
 import { DEFAULT_TENANT } from "../log/session-log.ts";
 import type { InterruptRecord } from "./interrupts.ts";
@@ -24,9 +25,13 @@ export function checkAnswer({ request, status }: InterruptRecord, answer: Interr
   const { limitUsd, spentUsd } = request.budget;
   const least = Math.max(limitUsd, spentUsd);
   if (Number.isFinite(answer.limitUsd) && answer.limitUsd > least) return;
-  throw new AppError("invalid_input", `the new limit has to be above $${least}, which is used up`, {
-    hint: "It replaces the limit, it is not added to it.",
-  });
+  throw new AppError(
+    "invalid_input",
+    `the new limit has to be above ${formatDollars(least)}, which is used up`,
+    {
+      hint: "It replaces the limit, it is not added to it.",
+    },
+  );
 }
 
 /**

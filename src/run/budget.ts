@@ -1,5 +1,6 @@
 import type { Agent } from "../agents/agent.ts";
 import { contextTokens } from "../context/tokens.ts";
+import { formatDollars } from "../lib/units.ts";
 import type { InterruptRequest, Reservation, ReservedBudget } from "../log/entry.ts";
 import type { RunState, SessionState } from "../log/state.ts";
 import type { Knowledge } from "./knowledge.ts";
@@ -165,7 +166,7 @@ export function askForMore(
   const budget = { scope, key, limitUsd, spentUsd, neededUsd: usd };
   return {
     kind: "budget",
-    message: `${dollars(spentUsd)} of ${dollars(limitUsd)} is spent, ${whose}, and the next call may cost up to ${dollars(usd)}. Raise it: holdfast interrupts answer ${sessionId} --raise ${enoughFor(budget)}; or end the run: --end`,
+    message: `${formatDollars(spentUsd)} of ${formatDollars(limitUsd)} is spent, ${whose}, and the next call may cost up to ${formatDollars(usd)}. Raise it: holdfast interrupts answer ${sessionId} --raise ${enoughFor(budget)}; or end the run: --end`,
     budget,
   };
 }
@@ -173,10 +174,6 @@ export function askForMore(
 /** A new limit with which the run gets on for a while. */
 export function enoughFor({ limitUsd, spentUsd, neededUsd }: InterruptRequest["budget"]): number {
   return roundUp(Math.max(limitUsd * 2, spentUsd + neededUsd));
-}
-
-function dollars(usd: number): string {
-  return `$${usd.toFixed(usd < 0.1 ? 4 : 2)}`;
 }
 
 /** To two digits, so that it can be read: 0.12, 1.3, 47. */

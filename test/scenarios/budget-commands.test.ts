@@ -84,6 +84,11 @@ test("a message to a session that waits is kept, and the question is told again"
   await here("run", "Pay.", "--session", "s1");
   const again = await here("run", "And more.", "--session", "s1", "--data-dir", ".holdfast");
   expect(again.exitCode).toBe(11);
+  expect(await here("costs", "--agent", "./payer")).toMatchObject({
+    exitCode: 4,
+    stderr: expect.stringMatching(/no calls of an agent named ".\/payer" are on record\nOn record: payer\./),
+  });
+  expect((await here("costs", "--agent", "payer")).stdout).toMatch(/total +1 /);
   expect(again.stdout).toMatch(
     /⏸ .* is spent, .* holdfast interrupts answer s1 --data-dir \.holdfast --raise 0\.0\d+; .*\nYour message is kept: /,
   );

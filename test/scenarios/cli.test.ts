@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Script } from "../../src/testing/testing.ts";
 import { serveProvider } from "../provider-server.ts";
-import { holdfast, holdfastOnTerminal, startHoldfast } from "./holdfast-process.ts";
+import { holdfast, holdfastOnTerminal, startHoldfast, startOnTerminal } from "./holdfast-process.ts";
 
 /** The command line as people and scripts use it: real processes, whatever sandbox the machine has, a scripted model. */
 
@@ -314,6 +314,10 @@ describe("sessions and exec without a server", () => {
 
   test("sessions are deleted by name, or by age after a question", async () => {
     for (const id of ["one", "two", "three"]) await here("run", "take a note", "--session", id);
+    const asking = startOnTerminal(["sessions", "delete", "one"], { cwd: agent });
+    await asking.until(/Delete one, with all files\? \[y\/N\]/);
+    asking.type("n\r");
+    expect((await asking.ended).stdout).toContain("Nothing was deleted.");
     const unknown = await here("sessions", "delete", "one", "tow");
     expect(unknown).toMatchObject({ exitCode: 4, stdout: "" });
     expect(unknown.stderr).toContain('Did you mean "two"?');
@@ -354,6 +358,7 @@ describe("what is wrong is said, with what to do", () => {
   test.each([
     [["run", "hi", "--agent", "nowhere"], 3, /nowhere[\s\S]*there is no such file/],
     [["run", "hi", "--model", "gpt"], 2, /"gpt" is not a model's id/],
+    [["run", "hi", "--model", "nope/x"], 2, /--model nope\/x: there is no provider "nope"\nKnown: anthropic/],
     [["run", "hi", "--model", "openai/gpt-5.2"], 3, /no key for the model[\s\S]*OPENAI_API_KEY/],
     [["run", "hi", "--file", "nothing"], 4, /there is no file/],
     [["run"], 2, /the prompt is empty/],
@@ -364,7 +369,7 @@ describe("what is wrong is said, with what to do", () => {
     [["start", "--port", "0", "--data-dir", "harness.json/x"], 6, /is a file, not a folder[\s\S]*--data-dir/],
     [["start", "--port", "x"], 2, /--port "x" is not a number from 0 to 65535/],
     [["sessions", "delete"], 2, /which sessions are to be deleted/],
-    [["sessions", "delete", "s", "--older-than", "1d"], 2, /which sessions are to be deleted/],
+    [["sessions", "delete", "s", "--older-than", "1d"], 2, /sessions are named, and --older-than/],
     [["sessions", "delete", "--older-than", "soon"], 2, /--older-than "soon" is not a duration/],
     [["exec", "s"], 2, /missing required argument 'command'/],
   ])("%j", async (words, expected, message) => {

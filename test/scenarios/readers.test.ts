@@ -196,7 +196,7 @@ test("the server is restarted twice under a reader of the client: each entry onc
   expect(entries).toEqual(await sessions.entries(session.id));
   expect(entries.at(-1)).toMatchObject({ type: "runFinished", reason: "endTurn" });
   expect(notices.length).toBeGreaterThanOrEqual(1);
-  expect(new Set(notices)).toEqual(new Set(["reconnecting"]));
+  expect(new Set(notices)).toEqual(new Set(["serverCloses", "reconnecting"]));
 });
 
 test("a caller who waits for JSON when the server closes is told how to go on, and closing is quick", async () => {

@@ -6,7 +6,7 @@ export const costs: RunnableCommand = {
   options: [
     { flags: "--by <what>", description: "day (default), agent, model, actor, tenant or session" },
     { flags: "--since <duration>", description: "only the last days, for example 7d (default: all)" },
-    { flags: "--agent <name>", description: "only this agent" },
+    { flags: "--agent <name>", description: "only the agent of this name" },
     dataDirOption,
     serverOption,
     jsonOption,

@@ -1,3 +1,4 @@
+import { AppError } from "../../lib/errors.ts";
 import { agentOption, dataDirOption, jsonOption, type RunnableCommand } from "../command.ts";
 import type { Check } from "../examine.ts";
 import { exitCodes } from "../exit.ts";
@@ -44,6 +45,11 @@ export const doctor: RunnableCommand = {
         },
         terminal,
       );
+    }
+    if (input.flag("repair")) {
+      throw new AppError("invalid_input", "which session is to be repaired?", {
+        hint: "Name it: holdfast doctor <session> --repair",
+      });
     }
     const { examine } = await import("../examine.ts");
     const checks = await examine({

@@ -1,3 +1,4 @@
+import { formatDollars } from "../../lib/units.ts";
 import type { Usage } from "../../log/content.ts";
 
 /** Figures as people read them. */
@@ -65,7 +66,7 @@ export function dollars(value: number | null): string {
   if (value === null) return "unknown price";
   if (value === 0) return "$0";
   if (value < 0.0001) return "under $0.0001";
-  return `$${value.toFixed(value < 0.1 ? 4 : 2)}`;
+  return formatDollars(value);
 }
 
 /** "1 turn", "2 turns". */

@@ -18,7 +18,7 @@ export interface DeleteWishes extends PlaceWishes {
   readonly json: boolean;
 }
 
-/** `holdfast sessions delete`. Sessions that are named are deleted; those that are only described, after a question. */
+/** `holdfast sessions delete`. Who sits at a terminal is asked first; a script has to say --yes for those that are not named. */
 export async function deleteSessions(wishes: DeleteWishes, terminal: Terminal): Promise<number> {
   const age = readAge(wishes);
   await using place = await openPlace(wishes, terminal);
@@ -28,7 +28,7 @@ export async function deleteSessions(wishes: DeleteWishes, terminal: Terminal): 
   };
   const deleted =
     age === null
-      ? await deleteNamed(sessions, wishes.sessions, tell)
+      ? await deleteNamed(sessions, { wishes, terminal, tell })
       : await deleteOld(sessions, { age, wishes, terminal, tell });
   if (wishes.json) printJson(terminal, { deleted });
   else if (deleted.length === 0) printLine(terminal.stdout, "Nothing was deleted.");
@@ -39,22 +39,29 @@ type Deletable = Pick<Sessions, "get" | "list" | "delete">;
 
 /** Milliseconds; null when the sessions are named. @throws AppError `invalid_input` unless it is one of the two. */
 function readAge({ sessions, olderThan }: DeleteWishes): number | null {
-  if ((sessions.length === 0) === (olderThan === undefined)) {
+  if (sessions.length > 0 && olderThan !== undefined) {
+    throw new AppError("invalid_input", "sessions are named, and --older-than describes others", {
+      hint: "Leave one of the two out.",
+    });
+  }
+  if (sessions.length === 0 && olderThan === undefined) {
     throw new AppError("invalid_input", "which sessions are to be deleted?", {
       hint: "Name them, or say --older-than 30d.",
     });
   }
-  return olderThan === undefined ? null : readDuration("--older-than", olderThan);
+  return olderThan === undefined ? null : readDuration("--older-than", olderThan, "d");
 }
 
 /** All must exist before the first one is deleted. */
 async function deleteNamed(
   sessions: Deletable,
-  ids: readonly string[],
-  tell: (id: string) => void,
+  { wishes, terminal, tell }: Omit<DeleteOld, "age">,
 ): Promise<readonly string[]> {
   const wanted = new Set<string>();
-  for (const id of ids) wanted.add((await getSession(sessions, id)).id);
+  for (const id of wishes.sessions) wanted.add((await getSession(sessions, id)).id);
+  const what = oneLine([...wanted].join(", "));
+  const mustAsk = !wishes.yes && terminal.stdin.isTTY === true;
+  if (mustAsk && !(await agreesTo(`Delete ${what}, with all files?`, what, terminal))) return [];
   for (const id of wanted) {
     await sessions.delete(id);
     tell(id);
