@@ -191,18 +191,18 @@ function createTally(): Tally {
       runId = interrupt.runId;
       end = { ...NOTHING, reason: "waiting", interrupt };
       endedAt = lastAt;
-      endWaiting(endedAt);
     },
     result() {
       const until = endedAt ?? lastAt;
       const totalMs = until - (startedAt ?? until);
-      const overheadMs = Math.max(0, totalMs - covered([...busy, ...away]));
+      const open: readonly Interval[] = waitingSince === null ? [] : [[waitingSince, until]];
+      const overheadMs = Math.max(0, totalMs - covered([...busy, ...away, ...open]));
       const timing = {
         totalMs,
         modelMs,
         toolsMs,
         overheadMs,
-        waitingMs,
+        waitingMs: waitingMs + covered(open),
         modelCalls,
         summaryCalls,
         toolCalls,

@@ -128,6 +128,29 @@ describe("run", () => {
     });
   });
 
+  test("who follows up waits for the run that goes on, and sees their own", async () => {
+    const first = startHoldfast(["run", "sleep", "--session", "s"], { cwd: agent });
+    await first.until(begun);
+    const second = await here("run", "and you?", "--session", "s", "--delivery", "followUp");
+    expect(await first.ended).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("slept") });
+    expect(second.stderr).toContain("note: waiting until the run that goes on has ended\n");
+    expect(second.stdout).toMatch(/^That is all\.\n\n✓ done\n/);
+    expect(second.stdout).toContain("1 model call, 0 tool calls");
+  });
+
+  test("a message that is refused leaves no session behind, and no word of a new one", async () => {
+    await changeHarness({ limits: { runs: 1 } });
+    const first = startHoldfast(["run", "sleep", "--session", "s"], { cwd: agent });
+    await first.until(begun);
+    const refused = await here("run", "hello", "--session", "new");
+    expect(refused).toMatchObject({ exitCode: 7, stdout: "" });
+    expect(refused.stderr).toBe(
+      'error: The agent "clerk" has 1 run at once already, which is its limit (limits.runs).\nNothing was stored. Try again when one of them has ended.\n',
+    );
+    expect((await listed()).map(({ id }) => id)).toEqual(["s"]);
+    await first.ended;
+  });
+
   test("Ctrl-C stops the run and tells how its calls ended", async () => {
     const run = startHoldfast(["run", "sleep", "--session", "s"], { cwd: agent });
     await run.until(begun);
