@@ -5,7 +5,7 @@ import { AppError } from "./lib/errors.ts";
 import { nearest } from "./lib/json.ts";
 import { parseDuration } from "./lib/units.ts";
 import { DEFAULT_TENANT } from "./log/session-log.ts";
-import type { TenantLimits } from "./run/commands.ts";
+import type { TenantLimits } from "./run/session/commands.ts";
 
 /** What the environment and the command line say, checked, with every default. The only reader of `process.env`. */
 export interface Config {
@@ -18,7 +18,7 @@ export interface Config {
   readonly models: ModelConfig;
   /** What the sessions of each tenant may cost in one day (UTC), US dollars; null: no limit. */
   readonly tenantDailyUsd: number | null;
-  /** Of each tenant; see `run/commands.ts`. */
+  /** Of each tenant; see `run/session/commands.ts`. */
   readonly tenantLimits: TenantLimits;
   /** How long a server that is told to end waits for runs to come to a point at which they can be left. Milliseconds. */
   readonly drainMs: number;

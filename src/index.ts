@@ -42,13 +42,19 @@ export type {
   ModelResolver,
   ToolSpec,
 } from "./models/model.ts";
-export type { CostQuery, CostReport, CostRow, Costs } from "./run/costs.ts";
-export type { RunEvent } from "./run/events.ts";
-export type { InterruptFilter, InterruptRecord, InterruptStatus } from "./run/interrupts.ts";
-export type { Command, InboxItem, RunQueue } from "./run/queue.ts";
-export type { RunResult, RunTiming } from "./run/run-result.ts";
-export { collectRun } from "./run/run-result.ts";
-export type { AnswerOptions, CreateSession, DirectCommand, SendMessage, Sessions } from "./run/sessions.ts";
+export type { CostQuery, CostReport, CostRow, Costs } from "./run/session/costs.ts";
+export type { RunEvent } from "./run/session/events.ts";
+export type { InterruptFilter, InterruptRecord, InterruptStatus } from "./run/session/interrupts.ts";
+export type { RunResult, RunTiming } from "./run/session/run-result.ts";
+export { collectRun } from "./run/session/run-result.ts";
+export type {
+  AnswerOptions,
+  CreateSession,
+  DirectCommand,
+  SendMessage,
+  Sessions,
+} from "./run/session/sessions.ts";
+export type { Command, InboxItem, RunQueue } from "./run/worker/queue.ts";
 export type { Runtime, RuntimeOptions, SessionOptions } from "./runtime.ts";
 export { openRuntime } from "./runtime.ts";
 export type { Sandbox, SandboxDriver } from "./sandboxes/sandbox.ts";

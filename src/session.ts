@@ -1,9 +1,9 @@
 import type { UserBlock } from "./log/content.ts";
 import type { Delivery } from "./log/entry.ts";
-import type { RunEvent } from "./run/events.ts";
-import { collectRun, type RunResult } from "./run/run-result.ts";
-import { sendAndWatch } from "./run/send-and-watch.ts";
-import type { Sessions } from "./run/sessions.ts";
+import type { RunEvent } from "./run/session/events.ts";
+import { collectRun, type RunResult } from "./run/session/run-result.ts";
+import { sendAndWatch } from "./run/session/send-and-watch.ts";
+import type { Sessions } from "./run/session/sessions.ts";
 
 /** One session, for programs. What it does goes on whether or not anybody reads the events. */
 export interface Session {

@@ -33,6 +33,10 @@ const firstFiles: Readonly<Record<string, string | null>> = {
   permissions: "policy.ts",
   context: "assemble.ts",
   run: "loop.ts",
+  "run/turn": "call-model.ts",
+  "run/calls": "calls.ts",
+  "run/compaction": "compact.ts",
+  "run/session": "sessions.ts",
   http: "app.ts",
   "cli/commands": null, // One file per command, all of one kind: `command.ts` describes it.
   "http/routes": null, // One file per resource, all of one kind.

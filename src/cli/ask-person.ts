@@ -1,9 +1,9 @@
 import { createInterface } from "node:readline";
 import { isAppError } from "../lib/errors.ts";
 import type { InterruptAnswer } from "../log/entry.ts";
-import { enoughFor } from "../run/budget.ts";
-import type { InterruptRecord } from "../run/interrupts.ts";
-import type { Sessions } from "../run/sessions.ts";
+import type { InterruptRecord } from "../run/session/interrupts.ts";
+import type { Sessions } from "../run/session/sessions.ts";
+import { enoughFor } from "../run/turn/budget.ts";
 import { dollars } from "./render/figures.ts";
 import { oneLine } from "./render/plain.ts";
 import { isLive, printLine, stylerFor, type Terminal } from "./terminal.ts";

@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { AppError } from "../lib/errors.ts";
 import { LONGEST_TIMER_MS } from "../lib/units.ts";
-import type { DirectCommand, Sessions } from "../run/sessions.ts";
+import type { DirectCommand, Sessions } from "../run/session/sessions.ts";
 import { openRuntime } from "../runtime.ts";
 import type { ExecResult, Execution } from "../sandboxes/sandbox.ts";
 import { exitCodes } from "./exit.ts";

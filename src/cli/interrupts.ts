@@ -1,8 +1,8 @@
 import { systemClock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
 import type { InterruptAnswer } from "../log/entry.ts";
-import { type InterruptRecord, type InterruptStatus, interruptStatuses } from "../run/interrupts.ts";
-import type { Sessions } from "../run/sessions.ts";
+import { type InterruptRecord, type InterruptStatus, interruptStatuses } from "../run/session/interrupts.ts";
+import type { Sessions } from "../run/session/sessions.ts";
 import { exitCodes } from "./exit.ts";
 import { placeWords, withPlace } from "./place-words.ts";
 import { age, dollars } from "./render/figures.ts";

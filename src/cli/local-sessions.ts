@@ -3,7 +3,7 @@ import type { Config } from "../config.ts";
 import { AppError } from "../lib/errors.ts";
 import { isFile } from "../lib/files.ts";
 import { nearest } from "../lib/json.ts";
-import type { Sessions } from "../run/sessions.ts";
+import type { Sessions } from "../run/session/sessions.ts";
 import { openRuntime } from "../runtime.ts";
 import { openSqliteStore } from "../stores/sqlite/sqlite.ts";
 

@@ -1,7 +1,7 @@
 import type { Entry } from "../log/entry.ts";
 import type { SessionRecord } from "../log/session-log.ts";
-import type { Sessions } from "../run/sessions.ts";
-import { isRunEnd } from "../run/watch.ts";
+import type { Sessions } from "../run/session/sessions.ts";
+import { isRunEnd } from "../run/session/watch.ts";
 
 /** The entries of the run that is under way, or was when its process died; none when there is none. */
 export async function entriesOfOpenRun(

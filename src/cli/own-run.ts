@@ -1,5 +1,5 @@
-import type { RunEvent } from "../run/events.ts";
-import { isRunEnd } from "../run/watch.ts";
+import type { RunEvent } from "../run/session/events.ts";
+import { isRunEnd } from "../run/session/watch.ts";
 
 /**
  * Which events belong to the run that answers a message, for a message that waits until other runs have ended (`followUp`):

@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:http";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Entry, NewEntry } from "../log/entry.ts";
-import type { RunEvent } from "../run/events.ts";
+import type { RunEvent } from "../run/session/events.ts";
 import {
   call,
   created,

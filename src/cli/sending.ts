@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import { AppError } from "../lib/errors.ts";
-import type { SendMessage } from "../run/sessions.ts";
+import type { SendMessage } from "../run/session/sessions.ts";
 import type { Input, Option } from "./command.ts";
 
 /** How a command sends its prompt: the options that `run` and `invoke` share. */

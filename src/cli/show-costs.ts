@@ -1,7 +1,7 @@
 import { systemClock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
-import { type CostGrouping, type CostReport, type Costs, costGroupings } from "../run/costs.ts";
-import type { Sessions } from "../run/sessions.ts";
+import { type CostGrouping, type CostReport, type Costs, costGroupings } from "../run/session/costs.ts";
+import type { Sessions } from "../run/session/sessions.ts";
 import { exitCodes } from "./exit.ts";
 import { readDuration } from "./read-number.ts";
 import { count, dollars, plural } from "./render/figures.ts";

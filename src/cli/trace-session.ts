@@ -1,4 +1,4 @@
-import { traceOf } from "../run/trace.ts";
+import { traceOf } from "../run/session/trace.ts";
 import { exitCodes } from "./exit.ts";
 import { traceLines } from "./render/trace.ts";
 import { getSession, openPlace, type PlaceWishes } from "./sessions/session.ts";

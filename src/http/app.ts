@@ -3,7 +3,7 @@ import { Hono, type MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
 import { systemClock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
-import type { Sessions } from "../run/sessions.ts";
+import type { Sessions } from "../run/session/sessions.ts";
 import { refuseForeignPages, requireBearer } from "./auth.ts";
 import { type BodyBudget, createBodyBudget } from "./body-budget.ts";
 import type { HttpDeps, HttpOptions } from "./deps.ts";

@@ -1,6 +1,6 @@
 import type { AgentRegistry } from "../agents/registry.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { Sessions } from "../run/sessions.ts";
+import type { Sessions } from "../run/session/sessions.ts";
 import type { BearerAuth } from "./auth.ts";
 import type { DefectLog } from "./errors.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { RunEvent } from "../run/events.ts";
+import type { RunEvent } from "../run/session/events.ts";
 import { encodeEvent, encodeEvents } from "./encode.ts";
 import { wireEventSchema } from "./entry-schemas.ts";
 import { toWireError } from "./errors.ts";

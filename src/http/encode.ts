@@ -1,4 +1,4 @@
-import type { RunEvent } from "../run/events.ts";
+import type { RunEvent } from "../run/session/events.ts";
 import type { WireError } from "./errors.ts";
 import { sseEvent } from "./sse.ts";
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Entry } from "../log/entry.ts";
-import type { Delta } from "../run/events.ts";
-import type { InboxItem } from "../run/queue.ts";
+import type { Delta } from "../run/session/events.ts";
+import type { InboxItem } from "../run/worker/queue.ts";
 import {
   assistantBlockSchema,
   sidecarSchema,

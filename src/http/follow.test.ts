@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { RunEvent } from "../run/events.ts";
+import type { RunEvent } from "../run/session/events.ts";
 import { createClient } from "./client.ts";
 
 /** A server that gives the answers in turn, then none. */

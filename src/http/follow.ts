@@ -1,6 +1,6 @@
 import { systemClock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
-import type { RunEvent } from "../run/events.ts";
+import type { RunEvent } from "../run/session/events.ts";
 import { SERVER_CLOSES, type WireEvent } from "./encode.ts";
 import { fromWireError, isConnectionLoss, type Transport } from "./transport.ts";
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { type CostReport, costGroupings } from "../run/costs.ts";
-import { type InterruptRecord, interruptStatuses } from "../run/interrupts.ts";
+import { type CostReport, costGroupings } from "../run/session/costs.ts";
+import { type InterruptRecord, interruptStatuses } from "../run/session/interrupts.ts";
 import { usageSchema } from "./content-schemas.ts";
 import { interruptAnswerSchema, interruptRequestSchema } from "./interrupt-schemas.ts";
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { createAgentRegistry } from "../agents/registry.ts";
 import { systemClock } from "../lib/clock.ts";
 import { isRecord } from "../lib/json.ts";
-import type { Sessions } from "../run/sessions.ts";
+import type { Sessions } from "../run/session/sessions.ts";
 import { apiRoutes } from "./app.ts";
 import { openApiDocument } from "./openapi.ts";
 

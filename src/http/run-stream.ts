@@ -1,5 +1,5 @@
-import type { RunEvent } from "../run/events.ts";
-import type { WatchedMessage } from "../run/send-and-watch.ts";
+import type { RunEvent } from "../run/session/events.ts";
+import type { WatchedMessage } from "../run/session/send-and-watch.ts";
 import type { HttpDeps } from "./deps.ts";
 import { encodeEvents } from "./encode.ts";
 import { toWireError } from "./errors.ts";

@@ -1,7 +1,7 @@
 import type { Agent } from "../agents/agent.ts";
 import type { ModelFacts } from "../models/model.ts";
 import type { LoopPorts } from "./loop-ports.ts";
-import type { Lease } from "./queue.ts";
+import type { Lease } from "./worker/queue.ts";
 
 /** What a decision needs to know besides log and agent. */
 export interface Knowledge {

@@ -3,7 +3,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Usage } from "../log/content.ts";
 import type { Model, ModelFacts } from "../models/model.ts";
 import type { Sandbox } from "../sandboxes/sandbox.ts";
-import type { Delta } from "./events.ts";
+import type { Delta } from "./session/events.ts";
 
 /** What performing a step needs from outside. */
 export interface LoopPorts {

@@ -3,17 +3,17 @@ import { newId } from "../lib/ids.ts";
 import { noUsage } from "../log/content.ts";
 import type { LeftMessages } from "../log/entry.ts";
 import { isAtRest, leftMessages } from "../log/state.ts";
-import { callModel } from "./call-model.ts";
-import { createCalls } from "./calls.ts";
-import { compact } from "./compact.ts";
+import { createCalls } from "./calls/calls.ts";
+import { runTools } from "./calls/run-tools.ts";
+import { compact } from "./compaction/compact.ts";
 import { aboutMoment, askHooks } from "./hooks.ts";
 import { knowledgeOf } from "./knowledge.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import { nextStep } from "./next-step.ts";
 import { openContext, tellDay } from "./open-context.ts";
-import { runTools } from "./run-tools.ts";
 import { currentRun, type SessionWriter } from "./session-writer.ts";
 import { withTimeLimit } from "./time-limit.ts";
+import { callModel } from "./turn/call-model.ts";
 
 /**
  * The loop: fold, decide, act, append, until there is nothing left to do. The only one; it does not know whether anybody

@@ -12,11 +12,11 @@ import type {
 import { isWaiting, type RunState, type SessionState } from "../log/state.ts";
 import type { ModelFacts } from "../models/model.ts";
 import { afterFailure, explainFailure, type RetryDelay } from "./after-failure.ts";
-import { budgetOf } from "./budget.ts";
+import { isCrashLooping } from "./calls/plan-call.ts";
 import { hasUnasked, hookDue, turnSubject, vetoOf } from "./hooks.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { isCrashLooping } from "./plan-call.ts";
 import { isTimeUp } from "./time-limit.ts";
+import { budgetOf } from "./turn/budget.ts";
 
 /** What to do next. The loop performs it, appends what came of it, and asks again. */
 export type Step =

@@ -6,7 +6,7 @@ import { violationOf } from "../log/fact-rules.ts";
 import { advance, fold } from "../log/fold.ts";
 import type { SessionLog } from "../log/session-log.ts";
 import { type Draft, type SessionState, statusOf } from "../log/state.ts";
-import type { Lease } from "./queue.ts";
+import type { Lease } from "./worker/queue.ts";
 
 /**
  * The one writer of a session while its lease is held: stamps facts, advances the state at once, and lets the store make

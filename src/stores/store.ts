@@ -1,6 +1,6 @@
 import type { SessionLog } from "../log/session-log.ts";
-import type { CostLedger } from "../run/costs.ts";
-import type { RunQueue } from "../run/queue.ts";
+import type { CostLedger } from "../run/session/costs.ts";
+import type { RunQueue } from "../run/worker/queue.ts";
 
 /**
  * Everything durable about sessions, in one database. Opening it makes this process a node: it may hold leases until it is

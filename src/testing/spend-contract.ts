@@ -9,7 +9,7 @@ import {
   type NewEntry,
   type Reservation,
 } from "../log/entry.ts";
-import { shortageOf } from "../run/shared-budget.ts";
+import { shortageOf } from "../run/turn/shared-budget.ts";
 import type { Store } from "../stores/store.ts";
 import type { StoreContractCase } from "./store-contract.ts";
 

@@ -6,7 +6,7 @@ import { ENTRY_VERSION, type Entry, type NewEntry } from "../log/entry.ts";
 import { fold } from "../log/fold.ts";
 import type { Quota, SessionStatus } from "../log/session-log.ts";
 import { carriedState } from "../log/state.ts";
-import type { Command, Lease } from "../run/queue.ts";
+import type { Command, Lease } from "../run/worker/queue.ts";
 import type { Store } from "../stores/store.ts";
 
 /**

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import type { AgentDefinition, Entry, RunResult, Session } from "../../src/index.ts";
-import type { InterruptRecord } from "../../src/run/interrupts.ts";
-import { collectRun } from "../../src/run/run-result.ts";
-import type { Sessions } from "../../src/run/sessions.ts";
+import type { InterruptRecord } from "../../src/run/session/interrupts.ts";
+import { collectRun } from "../../src/run/session/run-result.ts";
+import type { Sessions } from "../../src/run/session/sessions.ts";
 import type { Script } from "../../src/testing/testing.ts";
 import { type Scenario, type ScenarioOptions, startScenario, story } from "./in-process.ts";
 

@@ -5,7 +5,7 @@ import { createApp } from "../../src/http/app.ts";
 import type { WireEvent } from "../../src/http/encode.ts";
 import { serve } from "../../src/http/server.ts";
 import type { Entry } from "../../src/log/entry.ts";
-import type { Sessions } from "../../src/run/sessions.ts";
+import type { Sessions } from "../../src/run/session/sessions.ts";
 import { type ApiServer, json, script, startApiServer } from "./api-server.ts";
 
 /** Disconnect is not cancel: readers come and go, the run does not notice, and nobody misses or repeats an entry. */

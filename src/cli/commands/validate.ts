@@ -96,7 +96,7 @@ async function warningsOf(loaded: LoadedAgent): Promise<readonly string[]> {
 async function budgetWarnings({ agent: chosen, model }: LoadedAgent): Promise<readonly string[]> {
   const { createCatalogue } = await import("../../models/catalogue.ts");
   const { provideModelFacts } = await import("../../provide-models.ts");
-  const { unpricedBudgets } = await import("../../run/budget.ts");
+  const { unpricedBudgets } = await import("../../run/turn/budget.ts");
   const { worstCase } = provideModelFacts(createCatalogue());
   const insteadOf = model.type === "scripted" ? model.insteadOf : null;
   const agent = insteadOf === null ? chosen : { ...chosen, model: { ...chosen.model, id: insteadOf } };

@@ -1,4 +1,4 @@
-import type { RunResult } from "../../run/run-result.ts";
+import type { RunResult } from "../../run/session/run-result.ts";
 import type { Style } from "../terminal.ts";
 import { dollars, duration, modelCallsText, plural, tokens } from "./figures.ts";
 import { oneLine, plain } from "./plain.ts";

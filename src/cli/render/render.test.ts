@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Entry, NewEntry, ToolFinished } from "../../log/entry.ts";
-import type { RunEvent } from "../../run/events.ts";
+import type { RunEvent } from "../../run/session/events.ts";
 import {
   call,
   created,

@@ -1,6 +1,6 @@
 import type { Entry, ModelFailed, UserMessage } from "../../log/entry.ts";
 import { retryDelay } from "../../run/after-failure.ts";
-import type { RunEvent } from "../../run/events.ts";
+import type { RunEvent } from "../../run/session/events.ts";
 import { withPlace } from "../place-words.ts";
 import { answerView } from "./answer.ts";
 import { callsView } from "./calls.ts";

@@ -1,7 +1,7 @@
 import type { Usage } from "../../log/content.ts";
 import { addUsage, noUsage } from "../../log/content.ts";
-import type { RunEvent } from "../../run/events.ts";
-import { createRunSummary, type RunResult } from "../../run/run-result.ts";
+import type { RunEvent } from "../../run/session/events.ts";
+import { createRunSummary, type RunResult } from "../../run/session/run-result.ts";
 import { ending } from "./closing.ts";
 import { dollars, duration, tokens } from "./figures.ts";
 import type { ViewOptions } from "./options.ts";

@@ -1,4 +1,4 @@
-import type { Trace, TraceCall, TraceItem, TraceTotals } from "../../run/trace.ts";
+import type { Trace, TraceCall, TraceItem, TraceTotals } from "../../run/session/trace.ts";
 import type { Style } from "../terminal.ts";
 import { count, dollars, duration, modelCallsText, plural, tokens } from "./figures.ts";
 import { cut, oneLine } from "./plain.ts";

@@ -1,7 +1,7 @@
 import { systemClock } from "../../lib/clock.ts";
 import { AppError, isAppError } from "../../lib/errors.ts";
 import type { SessionPosition, SessionRecord } from "../../log/session-log.ts";
-import type { Sessions } from "../../run/sessions.ts";
+import type { Sessions } from "../../run/session/sessions.ts";
 import { exitCodes } from "../exit.ts";
 import { readDuration } from "../read-number.ts";
 import { plural } from "../render/figures.ts";

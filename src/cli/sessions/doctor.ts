@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { systemClock } from "../../lib/clock.ts";
-import { examineSession } from "../../run/repair.ts";
+import { examineSession } from "../../run/session/repair.ts";
 import { openSqliteStore } from "../../stores/sqlite/sqlite.ts";
 import { exitCodes } from "../exit.ts";
 import { oneLine } from "../render/plain.ts";

@@ -4,7 +4,7 @@ import { type Config, readConfig } from "../../config.ts";
 import { AppError, isAppError } from "../../lib/errors.ts";
 import { isDirectory } from "../../lib/files.ts";
 import type { SessionRecord } from "../../log/session-log.ts";
-import type { Sessions } from "../../run/sessions.ts";
+import type { Sessions } from "../../run/session/sessions.ts";
 import { openRuntime } from "../../runtime.ts";
 import { builtinTools } from "../../tools/builtin/builtin.ts";
 import { connect } from "../connect.ts";

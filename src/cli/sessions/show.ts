@@ -3,7 +3,7 @@ import type { Entry } from "../../log/entry.ts";
 import { advance, fold } from "../../log/fold.ts";
 import { DEFAULT_TENANT, type SessionRecord } from "../../log/session-log.ts";
 import { emptyState } from "../../log/state.ts";
-import type { Sessions } from "../../run/sessions.ts";
+import type { Sessions } from "../../run/session/sessions.ts";
 import { exitCodes } from "../exit.ts";
 import { placeWords } from "../place-words.ts";
 import { ago, dollars, duration, modelCallsText, plural, tokens } from "../render/figures.ts";

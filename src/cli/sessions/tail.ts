@@ -1,5 +1,5 @@
-import type { RunEvent } from "../../run/events.ts";
-import type { Sessions } from "../../run/sessions.ts";
+import type { RunEvent } from "../../run/session/events.ts";
+import type { Sessions } from "../../run/session/sessions.ts";
 import { exitCodes } from "../exit.ts";
 import { placeWords } from "../place-words.ts";
 import { jsonText } from "../printable.ts";

@@ -1,7 +1,7 @@
 import type { UserBlock } from "../../log/content.ts";
 import type { Delivery } from "../../log/entry.ts";
 import type { SessionState } from "../../log/state.ts";
-import type { InboxItem } from "../../run/queue.ts";
+import type { InboxItem } from "../../run/worker/queue.ts";
 
 /** Something that was sent to a session and has not had its turn. */
 export interface Waiting {

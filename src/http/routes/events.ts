@@ -1,6 +1,6 @@
 import { AppError } from "../../lib/errors.ts";
-import type { RunEvent } from "../../run/events.ts";
-import type { Sessions } from "../../run/sessions.ts";
+import type { RunEvent } from "../../run/session/events.ts";
+import type { Sessions } from "../../run/session/sessions.ts";
 import type { HttpDeps } from "../deps.ts";
 import { wireEventSchema } from "../entry-schemas.ts";
 import { lastEventIdHeader, lastEventIdOf } from "../headers.ts";

@@ -1,10 +1,10 @@
 import { AppError, isAppError } from "../../lib/errors.ts";
 import type { RunFailed } from "../../log/entry.ts";
 import type { SessionRecord } from "../../log/session-log.ts";
-import type { RunEvent } from "../../run/events.ts";
-import { orNothing } from "../../run/or-nothing.ts";
-import { createRunSummary } from "../../run/run-result.ts";
-import { sendAndWatch, type WatchedMessage } from "../../run/send-and-watch.ts";
+import type { RunEvent } from "../../run/session/events.ts";
+import { orNothing } from "../../run/session/or-nothing.ts";
+import { createRunSummary } from "../../run/session/run-result.ts";
+import { sendAndWatch, type WatchedMessage } from "../../run/session/send-and-watch.ts";
 import type { HttpDeps } from "../deps.ts";
 import { wireEventSchema } from "../entry-schemas.ts";
 import { type ErrorStatus, errorResponse, statusOf, type WireCode, wireError } from "../errors.ts";

@@ -1,6 +1,6 @@
 import { withoutUndefined } from "../../lib/json.ts";
-import { sendAndWatch } from "../../run/send-and-watch.ts";
-import type { SendMessage } from "../../run/sessions.ts";
+import { sendAndWatch } from "../../run/session/send-and-watch.ts";
+import type { SendMessage } from "../../run/session/sessions.ts";
 import type { HttpDeps } from "../deps.ts";
 import { wireEventSchema } from "../entry-schemas.ts";
 import { idempotencyKeyHeader, idempotencyKeyOf, replayedHeader, wantsEventStream } from "../headers.ts";

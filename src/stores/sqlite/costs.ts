@@ -1,5 +1,5 @@
-import { dayOf } from "../../run/budget.ts";
-import type { CostGrouping, CostLedger, CostQuery, CostReport, CostRow } from "../../run/costs.ts";
+import type { CostGrouping, CostLedger, CostQuery, CostReport, CostRow } from "../../run/session/costs.ts";
+import { dayOf } from "../../run/turn/budget.ts";
 import type { Database } from "./database.ts";
 import type { Parts } from "./parts.ts";
 

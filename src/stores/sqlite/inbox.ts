@@ -2,7 +2,7 @@ import { AppError } from "../../lib/errors.ts";
 import { newId, sha256 } from "../../lib/ids.ts";
 import { canonicalJson } from "../../lib/json.ts";
 import type { SessionStatus } from "../../log/session-log.ts";
-import type { Command, EnqueueConditions, InboxItem } from "../../run/queue.ts";
+import type { Command, EnqueueConditions, InboxItem } from "../../run/worker/queue.ts";
 import { dropBlob, loadBody, storeBody } from "./bodies.ts";
 import { Undo } from "./commits.ts";
 import type { Database } from "./database.ts";

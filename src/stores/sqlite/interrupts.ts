@@ -1,7 +1,7 @@
 import { AppError } from "../../lib/errors.ts";
 import type { Entry, InterruptAnswer, InterruptRequest } from "../../log/entry.ts";
-import type { InterruptFilter, InterruptRecord, InterruptStatus } from "../../run/interrupts.ts";
-import type { Command } from "../../run/queue.ts";
+import type { InterruptFilter, InterruptRecord, InterruptStatus } from "../../run/session/interrupts.ts";
+import type { Command } from "../../run/worker/queue.ts";
 import type { Database } from "./database.ts";
 import { raiseBudget } from "./spend.ts";
 

@@ -1,4 +1,4 @@
-import type { Lease, RunQueue } from "../../run/queue.ts";
+import type { Lease, RunQueue } from "../../run/worker/queue.ts";
 import { insertInboxItem, readInbox } from "./inbox.ts";
 import { listInterrupts } from "./interrupts.ts";
 import type { Parts } from "./parts.ts";

@@ -1,7 +1,7 @@
 import { noUsage, type Usage } from "../../log/content.ts";
 import type { Entry, ModelCalled, Reservation, ReservedBudget } from "../../log/entry.ts";
-import { dayOf } from "../../run/budget.ts";
-import { budgetExceeded } from "../../run/shared-budget.ts";
+import { dayOf } from "../../run/turn/budget.ts";
+import { budgetExceeded } from "../../run/turn/shared-budget.ts";
 import { loadBody } from "./bodies.ts";
 import { Undo } from "./commits.ts";
 import type { Database } from "./database.ts";

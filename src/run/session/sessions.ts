@@ -1,0 +1,135 @@
+import type { ContextView } from "../../context/view.ts";
+import type { UserBlock } from "../../log/content.ts";
+import type { Delivery, Entry, InterruptAnswer } from "../../log/entry.ts";
+import type { EraseOptions, SessionFilter, SessionRecord } from "../../log/session-log.ts";
+import type { Execution, Sandbox } from "../../sandboxes/sandbox.ts";
+import type { InboxItem } from "../worker/queue.ts";
+import type { CostQuery, CostReport } from "./costs.ts";
+import type { RunEvent } from "./events.ts";
+import type { InterruptFilter, InterruptRecord } from "./interrupts.ts";
+
+/**
+ * What anybody may do with sessions: the one interface under HTTP, the command line and the programming interface. Where it
+ * belongs to a tenant, it holds that tenant's sessions only; others are `not_found`.
+ * Everything that creates takes an idempotency key, and a key that was used with other content is a `conflict`.
+ */
+export interface Sessions {
+  /**
+   * @throws AppError `not_found` for an unknown agent (with the nearest name), `conflict`, `invalid_input` for a bad id,
+   * `rate_limited` where agent or tenant has made too many within a minute.
+   */
+  create(request: CreateSession): Promise<{ readonly session: SessionRecord; readonly created: boolean }>;
+  /** @throws AppError `not_found`. So do all that follow. */
+  get(sessionId: string): Promise<SessionRecord>;
+  list(filter?: SessionFilter): Promise<readonly SessionRecord[]>;
+  entries(sessionId: string, after?: number, limit?: number): Promise<readonly Entry[]>;
+  /** What the model would be sent next, and what each part of it takes; with `request`: the request itself, too. */
+  context(sessionId: string, options?: { readonly request?: boolean }): Promise<ContextView>;
+  /** What was sent and is not in the log yet, oldest first. */
+  inbox(sessionId: string): Promise<readonly InboxItem[]>;
+
+  /**
+   * Durable when it resolves: the message will be answered, whatever happens to this process.
+   * @throws AppError `conflict` where it is to be refused because the session is at work; `rate_limited` where it would
+   * begin one run more than agent or tenant may have at once, or a thousand messages wait already.
+   */
+  send(
+    sessionId: string,
+    message: SendMessage,
+  ): Promise<{ readonly messageId: string; readonly duplicate: boolean }>;
+
+  /**
+   * Entries with `seq > after` (default 0: from the start), then what happens live, until the signal is aborted. A reader
+   * that leaves changes nothing. Reading starts when this is called, not at the first `next()`.
+   */
+  watch(
+    sessionId: string,
+    options: { readonly after?: number; readonly signal: AbortSignal },
+  ): AsyncIterable<RunEvent>;
+
+  /**
+   * As `watch`, but ends after the run that answers the given message (as returned by `send`) has ended: its last event is
+   * that run's `runFinished` or `runFailed` entry. Where a person has to decide something first, it ends with `waiting`
+   * instead; once they have, the same call reads on. `after` has to stand before the message. Where that run had begun before,
+   * the events begin in its middle; where others come first, they are among them.
+   */
+  watchRun(
+    sessionId: string,
+    messageId: string,
+    options: { readonly after?: number; readonly signal: AbortSignal },
+  ): AsyncIterable<RunEvent>;
+
+  /**
+   * Ends the current run: model request, commands, timers. Resolves when the log says how it ended, or at once when
+   * nothing runs. @throws AppError `unavailable` when no process has done so within half a minute; the stop stands.
+   */
+  stop(sessionId: string, reason?: string): Promise<{ readonly stopped: boolean }>;
+
+  /**
+   * Deletes a session for good: its log, its inbox, its sandbox with whatever runs in it, and its workspace. Sessions that
+   * were forked from it keep the history that they share with it.
+   * @throws AppError `conflict` while it has work: stop it first; with `onlyUnused` also when anything was ever sent to it.
+   */
+  delete(sessionId: string, options?: EraseOptions): Promise<void>;
+
+  /** Questions on which runs wait, or waited, for a person; the latest first. */
+  interrupts(filter?: InterruptFilter): Promise<readonly InterruptRecord[]>;
+
+  /**
+   * A person's answer. The first one counts, and is durable when this resolves. A budget of an agent or a tenant is raised for
+   * all sessions that wait because of it.
+   * @throws AppError `conflict` for a second answer, with who gave the first and when, or when the run has ended meanwhile;
+   * `invalid_input` for a limit that is no higher than the one that is used up; `forbidden` for a tenant that would raise a
+   * budget of its agent or its own.
+   */
+  answer(
+    sessionId: string,
+    interruptId: string,
+    answer: InterruptAnswer,
+    options?: AnswerOptions,
+  ): Promise<InterruptRecord>;
+
+  /** What calls to models have cost, added up. */
+  costs(query: CostQuery): Promise<CostReport>;
+
+  /** A command straight into the session's sandbox, without the model and without a trace in the transcript. */
+  exec(sessionId: string, command: DirectCommand): Promise<Execution>;
+
+  /** The session's sandbox, for its files. Shared: do not destroy it. */
+  sandbox(sessionId: string): Promise<Sandbox>;
+}
+
+export interface CreateSession {
+  readonly agent: string;
+  /** Default: a new id. 1 to 256 characters of `[A-Za-z0-9._:-]`, starting with a letter or digit. */
+  readonly id?: string;
+  readonly title?: string;
+  readonly idempotencyKey?: string;
+}
+
+export interface SendMessage {
+  readonly blocks: readonly UserBlock[];
+  /** Use this model for the run that answers. */
+  readonly model?: string;
+  /** What becomes of it while a run goes on. `reject`: it is refused with `conflict`. Default: the agent's `delivery`. */
+  readonly delivery?: Delivery | "reject";
+  /** Who sends it, for the record. Default: the tenant's name, where there is one. */
+  readonly actor?: string;
+  readonly idempotencyKey?: string;
+}
+
+export interface AnswerOptions {
+  /** Who gives it, for the record. */
+  readonly actor?: string;
+  readonly idempotencyKey?: string;
+}
+
+export interface DirectCommand {
+  readonly command: string;
+  readonly cwd?: string;
+  readonly stdin?: Uint8Array;
+  /** Default 10 minutes. */
+  readonly timeoutMs?: number;
+  /** With the same key nothing is started again: the first command's output is read. */
+  readonly idempotencyKey?: string;
+}

@@ -1,0 +1,55 @@
+import { unreachable } from "../../lib/errors.ts";
+import { withoutUndefined } from "../../lib/json.ts";
+import type { NewEntry } from "../../log/entry.ts";
+import type { SessionState } from "../../log/state.ts";
+import type { SessionWriter } from "../session-writer.ts";
+import type { InboxItem, RunQueue } from "./queue.ts";
+
+/** Moves what anybody put into a session's inbox into its log; called by the owner whenever the session is woken. */
+export interface Inbox {
+  /** Appends an entry for each new item. */
+  take(): Promise<void>;
+}
+
+export function createInbox(queue: RunQueue, writer: SessionWriter): Inbox {
+  // An item stays in the inbox until its entry is on disk, so a second look before that sees it again.
+  const taken = new Set<string>();
+  return {
+    async take() {
+      const items = await queue.inbox(writer.lease.sessionId);
+      const fresh = items.filter((item) => !taken.has(item.id));
+      for (const item of fresh) taken.add(item.id);
+      // One by one: what an item becomes depends on those before it. The writer stores them together.
+      for (const item of fresh) writer.append(...factsOf(item, writer.state));
+    },
+  };
+}
+
+function factsOf({ id, command }: InboxItem, state: SessionState): readonly NewEntry[] {
+  switch (command.type) {
+    case "message": {
+      const { blocks, model, delivery, actor } = command;
+      const message = withoutUndefined({
+        type: "userMessage",
+        inboxId: id,
+        blocks,
+        model,
+        delivery,
+        actor,
+      } as const);
+      return delivery === "interrupt" && state.run !== null
+        ? [{ type: "stopRequested", reason: "a message interrupted it" }, message]
+        : [message];
+    }
+    case "stop":
+      return [withoutUndefined({ type: "stopRequested", inboxId: id, reason: command.reason } as const)];
+    case "answer": {
+      const { interruptId, answer, actor } = command;
+      return [
+        withoutUndefined({ type: "interruptResolved", inboxId: id, interruptId, answer, actor } as const),
+      ];
+    }
+    default:
+      return unreachable(command);
+  }
+}
