@@ -1,5 +1,5 @@
 import type { Agent } from "../agents/agent.ts";
-import { messagesOfNextRequest } from "../log/fold.ts";
+import { messagesOfNextRequest } from "../log/fold-messages.ts";
 import type { SessionState } from "../log/state.ts";
 import type { ModelFacts, ModelRequest } from "../models/model.ts";
 import { planCache } from "./cache-plan.ts";

@@ -1,5 +1,5 @@
 import type { Agent } from "../agents/agent.ts";
-import { messagesOfNextRequest } from "../log/fold.ts";
+import { messagesOfNextRequest } from "../log/fold-messages.ts";
 import type { SessionState } from "../log/state.ts";
 import { headOfState } from "./epoch.ts";
 import { estimateMessage, sum } from "./estimate.ts";

@@ -311,3 +311,23 @@ export interface Draft extends SessionState {
   hooks: Map<string, HookDecided>;
   sessionHooks: Set<string>;
 }
+
+export const BLANK_RUN: Omit<RunState, "id" | "model" | "startedAt"> = {
+  turns: 0,
+  stopRequested: false,
+  unseen: null,
+  answered: null,
+  failures: [],
+  attempts: 0,
+  calling: false,
+  givenUp: [],
+  part: null,
+  compactions: [],
+  interrupt: null,
+  raisedUsd: null,
+  ending: null,
+  costUsd: 0,
+  lostUsd: 0,
+  reservedUsd: 0,
+  resumes: 0,
+};

@@ -1,6 +1,6 @@
 import type { Agent } from "../../agents/agent.ts";
 import type { AssistantBlock } from "../../log/content.ts";
-import { callsOf } from "../../log/fold.ts";
+import { callsOf } from "../../log/fold-answers.ts";
 import type { ModelAnswer } from "../../models/model.ts";
 import { hasUnasked } from "../hooks.ts";
 import type { LoopControl } from "../loop-ports.ts";

@@ -9,7 +9,7 @@ import { random } from "../../lib/ids.ts";
 import { raceSignal } from "../../lib/streams.ts";
 import type { Message } from "../../log/content.ts";
 import type { ModelFailure } from "../../log/entry.ts";
-import { messagesOfNextRequest } from "../../log/fold.ts";
+import { messagesOfNextRequest } from "../../log/fold-messages.ts";
 import type { ModelAnswer, ModelFacts, ModelRequest } from "../../models/model.ts";
 import { isLostCall, retryDelay } from "../after-failure.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";

@@ -1,0 +1,68 @@
+import type { Message } from "./content.ts";
+import { noteText } from "./notes.ts";
+import type { DeferredMessage, Draft, RunState, SessionState, Unanswered } from "./state.ts";
+
+/** How messages of people and notes of the runtime find their place in the transcript. Steps of `fold.ts`. */
+
+function isBetweenTurns(state: SessionState): boolean {
+  return state.openCalls.length === 0 && (state.run?.attempts ?? 0) === 0;
+}
+
+export function defer(state: Draft, message: DeferredMessage): void {
+  state.deferred.push(message);
+  if (isBetweenTurns(state)) takeDeferred(state);
+}
+
+export function addNote(state: Draft, source: string, text: string): void {
+  const blocks = [{ type: "text" as const, text: noteText(source, text) }];
+  defer(state, { blocks, delivery: "note", stopped: false });
+}
+
+/** Moves the messages that waited into the transcript: to the run that is under way, or else to the next one. */
+export function takeDeferred(state: Draft): void {
+  const waiting: DeferredMessage[] = [];
+  for (const message of state.deferred) {
+    if (mustWait(message, state)) waiting.push(message);
+    else show(message, state);
+  }
+  state.deferred = waiting;
+}
+
+/** The transcript as the next request shows it: with what joins it when the request is sent. */
+export function messagesOfNextRequest(state: SessionState): readonly Message[] {
+  const joining = state.deferred.filter((message) => !mustWait(message, state));
+  if (joining.length === 0) return state.messages;
+  return [...state.messages, ...joining.map(({ blocks }) => ({ role: "user" as const, blocks }))];
+}
+
+/** Each message that is to be answered by a run of its own waits until no other run has anything to answer. */
+function mustWait({ delivery, stopped }: DeferredMessage, state: SessionState): boolean {
+  return delivery === "followUp" && !stopped && (state.run !== null || state.unanswered !== null);
+}
+
+export function show({ inboxId, blocks, delivery, model, stopped }: DeferredMessage, state: Draft): void {
+  state.messages.push({ role: "user", blocks });
+  if (inboxId !== undefined) state.inputs.push({ inboxId, blocks });
+  if (stopped || delivery === "note" || inboxId === undefined) return;
+  if (state.run === null || state.run.stopRequested) {
+    state.unanswered = withMessage(state.unanswered, inboxId, model);
+  } else {
+    state.run = { ...state.run, answered: null, unseen: withMessage(state.run.unseen, inboxId, model) };
+  }
+}
+
+function withMessage(before: Unanswered | null, inboxId: string, model: string | undefined): Unanswered {
+  const messages = [...(before?.messages ?? []), inboxId];
+  return { model: model ?? before?.model, messages, stopRequested: false };
+}
+
+/** A stop ends what was asked for before it, and nothing that is asked for after it. */
+export function applyStop(state: Draft): void {
+  state.deferred = state.deferred.map((message) => ({ ...message, stopped: true }));
+  if (state.unanswered !== null) state.unanswered = { ...state.unanswered, stopRequested: true };
+  updateRun(state, (run) => ({ ...run, stopRequested: true, unseen: null }));
+}
+
+export function updateRun(state: Draft, change: (run: RunState) => RunState): void {
+  if (state.run !== null) state.run = change(state.run);
+}
