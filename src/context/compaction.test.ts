@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { Agent } from "../agents/agent.ts";
 import { noUsage } from "../log/content.ts";
 import type { NewEntry } from "../log/entry.ts";
 import { fold } from "../log/fold.ts";
 import { carriedState, type SessionState } from "../log/state.ts";
 import type { ModelFacts } from "../models/model.ts";
+import { agentWith } from "../testing/agent-builder.ts";
 import {
   call,
   created,
@@ -19,29 +19,7 @@ import {
 import { compactionDue, softThreshold } from "./compaction.ts";
 import { recentGroups } from "./groups.ts";
 
-const agent: Agent = {
-  name: "tester",
-  description: "",
-  systemPrompt: "",
-  model: { id: "scripted", fallback: [], cacheLifetime: "5m" },
-  hooks: [],
-  context: { compactAt: null, maxTools: 64, maxToolTokens: 20_000 },
-  delivery: "steer",
-  tools: new Map(),
-  policy: () => ({ type: "allow" }),
-  limits: {
-    turns: 100,
-    durationMs: 60_000,
-    parallelCalls: 10,
-    costUsd: null,
-    sessionCostUsd: null,
-    dailyCostUsd: null,
-    runs: null,
-    sessionsPerMinute: null,
-  },
-  sandbox: { isolation: "none", limits: { memoryBytes: 0, processes: 0, fileSizeBytes: 0, cpus: 1 } },
-  workspaceTemplate: null,
-};
+const agent = agentWith([], { systemPrompt: "", tools: new Map() });
 
 const windowOf = (contextWindow: number | null): ModelFacts => ({
   contextWindow,

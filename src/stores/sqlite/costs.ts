@@ -2,6 +2,7 @@ import type { CostGrouping, CostLedger, CostQuery, CostReport, CostRow } from ".
 import { dayOf } from "../../run/turn/budget.ts";
 import type { Database } from "./database.ts";
 import type { Parts } from "./parts.ts";
+import { type UsageColumns, usageIn } from "./rows.ts";
 
 export function createCostLedger({ database }: Parts): CostLedger {
   return {
@@ -69,14 +70,9 @@ function sessionSource({ since, agent, tenant }: CostQuery): Source {
   };
 }
 
-interface SumRow {
+interface SumRow extends UsageColumns {
   readonly key: string | null;
   readonly calls: number;
-  readonly usage_input: number;
-  readonly usage_cache_read: number;
-  readonly usage_cache_write: number;
-  readonly usage_output: number;
-  readonly usage_reasoning: number;
   readonly cost_usd: number;
   readonly unpriced_calls: number;
   readonly lost_calls: number;
@@ -113,13 +109,7 @@ function costRow(row: SumRow, by: CostGrouping): CostRow {
   return {
     key: row.key === "" ? null : row.key,
     calls: row.calls,
-    usage: {
-      input: row.usage_input,
-      cacheRead: row.usage_cache_read,
-      cacheWrite: row.usage_cache_write,
-      output: row.usage_output,
-      reasoning: row.usage_reasoning,
-    },
+    usage: usageIn(row),
     costUsd: row.cost_usd,
     unpricedCalls: row.unpriced_calls,
     lostCalls: by === "session" ? null : row.lost_calls,

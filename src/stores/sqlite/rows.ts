@@ -1,7 +1,8 @@
+import type { Usage } from "../../log/content.ts";
 import type { SessionRecord, SessionStatus } from "../../log/session-log.ts";
 
 /** A row of "session" with the id of the session that it was forked from. */
-export interface SessionRow {
+export interface SessionRow extends UsageColumns {
   readonly key: number;
   readonly id: string;
   readonly agent: string;
@@ -16,11 +17,6 @@ export interface SessionRow {
   readonly created_at: number;
   readonly updated_at: number;
   readonly turns: number;
-  readonly usage_input: number;
-  readonly usage_cache_read: number;
-  readonly usage_cache_write: number;
-  readonly usage_output: number;
-  readonly usage_reasoning: number;
   readonly cost_usd: number;
   readonly unpriced_calls: number;
   readonly owner: string | null;
@@ -48,18 +44,31 @@ export function sessionRecord(row: SessionRow): SessionRecord {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     turns: row.turns,
-    usage: {
-      input: row.usage_input,
-      cacheRead: row.usage_cache_read,
-      cacheWrite: row.usage_cache_write,
-      output: row.usage_output,
-      reasoning: row.usage_reasoning,
-    },
+    usage: usageIn(row),
     costUsd: row.cost_usd,
     unpricedCalls: row.unpriced_calls,
     forkedFrom:
       row.forked_id === null || row.forked_entry === null
         ? null
         : { sessionId: row.forked_id, entryId: row.forked_entry },
+  };
+}
+
+/** Sums of tokens, as the tables that keep them name their columns. */
+export interface UsageColumns {
+  readonly usage_input: number;
+  readonly usage_cache_read: number;
+  readonly usage_cache_write: number;
+  readonly usage_output: number;
+  readonly usage_reasoning: number;
+}
+
+export function usageIn(row: UsageColumns): Usage {
+  return {
+    input: row.usage_input,
+    cacheRead: row.usage_cache_read,
+    cacheWrite: row.usage_cache_write,
+    output: row.usage_output,
+    reasoning: row.usage_reasoning,
   };
 }
