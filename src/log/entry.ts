@@ -49,10 +49,16 @@ export type Fact =
   | ToolStarted
   | ToolFinished
   | HookDecided
+  | CallClassified
+  | ModeChanged
+  | RuleAdded
+  | WorkspaceSaved
+  | HeadMoved
   | ResultsCleared
   | Compacted
   | CompactionFailed
   | Interrupted
+  | InterruptVoted
   | InterruptResolved
   | StopRequested
   | RunFinished
@@ -272,19 +278,41 @@ export interface ToolStarted {
   readonly operationId: string;
   readonly name: string;
   readonly effect: Effect;
-  /** 1, and one more for each time that a crash made it necessary to start again. */
+  /** 1, and one more for each time that a crash, or a question of the tool's own, made it necessary to start again. */
   readonly attempt: number;
+  /** What let it start. Absent in entries of releases that had no permissions. */
+  readonly permission?: Permission;
+}
+
+/** Which of the layers decided that a call may start, or may not (docs/permissions.md). */
+export type PermissionLayer = "validation" | "mode" | "rules" | "classifier" | "hook" | "person";
+
+export interface Permission {
+  readonly layer: PermissionLayer;
+  /** Which mode, rule, hook or person: "default", "deny: shell(rm *)", "alice". */
+  readonly by: string;
 }
 
 /**
  * - `ok`, `error`: the tool answered.
  * - `invalid`: the call never started: unknown tool, or arguments that do not fit its schema.
- * - `denied`: the policy refused it; it never started.
+ * - `denied`: a mode, rule, hook or person refused it (`details.permission` says which); it never started.
+ * - `expired`: nobody answered in time whether it may start; it never started.
+ * - `answered`: a person answered in the tool's place; it never started.
  * - `cancelled`: stopped before or while it ran; what it did until then stays done.
  * - `timedOut`: ended by its time limit, or by the run's.
  * - `unknown`: it had started when its node died, and nobody can tell whether it happened.
  */
-export type ToolOutcome = "ok" | "error" | "invalid" | "denied" | "cancelled" | "timedOut" | "unknown";
+export type ToolOutcome =
+  | "ok"
+  | "error"
+  | "invalid"
+  | "denied"
+  | "expired"
+  | "answered"
+  | "cancelled"
+  | "timedOut"
+  | "unknown";
 
 export interface ToolFinished {
   readonly type: "toolFinished";
@@ -320,7 +348,7 @@ export interface HookDecided {
   /** What it was asked about: a callId, an inboxId, the number of a turn, the runId. */
   readonly subject: string;
   /** `failed`, `timedOut`: it did not answer; `blocks` says whether that stopped what it was asked about. */
-  readonly decision: "allow" | "change" | "veto" | "end" | "failed" | "timedOut";
+  readonly decision: "allow" | "change" | "ask" | "veto" | "end" | "failed" | "timedOut";
   readonly blocks: boolean;
   /** For the model and for people. */
   readonly reason?: string;
@@ -329,6 +357,82 @@ export interface HookDecided {
   /** What the model gets to see in addition. */
   readonly context?: string;
   readonly durationMs: number;
+}
+
+/** What a model said about a call that rules leave open (mode `auto`). Unsure means `ask`. */
+export interface CallClassified {
+  readonly type: "callClassified";
+  readonly runId: string;
+  readonly callId: string;
+  /** Of tool, arguments and policy: what was decided about. */
+  readonly binding: string;
+  readonly decision: "allow" | "ask" | "deny";
+  /** For people; of `deny` also for the model that made the call. */
+  readonly reason: string;
+  /** Null where an earlier decision about the same was used. */
+  readonly model: string | null;
+  readonly usage: Usage;
+  readonly costUsd: number | null;
+  readonly durationMs: number;
+}
+
+export type PermissionMode = "default" | "acceptEdits" | "plan" | "auto" | "dontAsk" | "bypass";
+
+/** The session works in this mode from now on. */
+export interface ModeChanged {
+  readonly type: "modeChanged";
+  readonly mode: PermissionMode;
+  readonly inboxId: string;
+  readonly actor?: string;
+}
+
+/** A rule that a person has made for this session, or for all sessions of its agent ("always allow this"). */
+export interface RuleAdded {
+  readonly type: "ruleAdded";
+  readonly scope: "session" | "agent";
+  readonly list: "deny" | "ask" | "allow";
+  /** As it would stand in harness.json. */
+  readonly rule: string;
+  /** Absent where it comes with an answer. */
+  readonly inboxId?: string;
+  readonly actor?: string;
+}
+
+/** The files of the workspace were kept as they are, so that a fork or a rewind can start with them. */
+export interface WorkspaceSaved {
+  readonly type: "workspaceSaved";
+  /** Absent where it belongs to no run. */
+  readonly runId?: string;
+  /** Names it in the store of snapshots. */
+  readonly snapshot: string;
+  /** All that it holds. */
+  readonly files: number;
+  readonly bytes: number;
+  /** Against the one before it. */
+  readonly added: number;
+  readonly changed: number;
+  readonly removed: number;
+  /** What is not in it, and why; the first hundred. */
+  readonly skipped: readonly { readonly path: string; readonly why: string }[];
+  readonly durationMs: number;
+}
+
+/**
+ * The head was moved back to the entry that is this one's parent. What stood behind it stays in the log, on a branch of its
+ * own, and what it cost stays on the session's account.
+ */
+export interface HeadMoved {
+  readonly type: "headMoved";
+  /** Where the session stood. */
+  readonly from: string;
+  /** What the whole session has cost until now. */
+  readonly spent: {
+    readonly usage: Usage;
+    readonly costUsd: number;
+    readonly unpricedCalls: number;
+    readonly lostUsd: number;
+  };
+  readonly actor?: string;
 }
 
 /** Old tool results are shown to the model as a marker from now on. The first, cheapest tier of compaction. */
@@ -390,8 +494,79 @@ export interface Interrupted {
   readonly request: InterruptRequest;
 }
 
-/** What is asked. `budget`: the next call could cost more than what is left. */
-export interface InterruptRequest {
+/** What is asked, and on which terms. */
+export type InterruptRequest = ApprovalRequest | OutcomeRequest | QuestionRequest | BudgetRequest;
+
+export type InterruptKind = InterruptRequest["kind"];
+
+/**
+ * Whether a call may start. `breakpoint`: because it is one of those that always wait for a person. Answers: `approve`, `edit`,
+ * `reject`, `respond`.
+ */
+export interface ApprovalRequest extends InterruptTerms {
+  readonly kind: "approval" | "breakpoint";
+  /** For people: what the agent wants to do, and why they are asked. */
+  readonly message: string;
+  readonly call: AskedCall;
+  /** Which layer asks: a mode, a rule, a hook, the classifier. */
+  readonly permission: Permission;
+  /**
+   * Of tool, arguments and policy. An answer holds for what was asked: where one of them has changed meanwhile it is refused.
+   */
+  readonly binding: string;
+  /** What would change, as far as it can be told before. */
+  readonly preview?: CallPreview;
+  /** What the call would change has changed since it was asked about before. */
+  readonly changedSince?: true;
+}
+
+export interface AskedCall {
+  readonly callId: string;
+  readonly tool: string;
+  readonly input: unknown;
+  readonly risk: Risk;
+}
+
+/** What a call can do: how hard it is to take back, and how far it reaches. docs/permissions.md has the table. */
+export interface Risk {
+  /** `none`: it changes nothing. */
+  readonly reversibility: "none" | "undoable" | "hard" | "irreversible";
+  readonly reach: "workspace" | "session" | "outside";
+  /** For people: what in the call makes it so. */
+  readonly why: readonly string[];
+}
+
+export interface CallPreview {
+  /** `diff`: a unified diff. `command`: what a shell would run. `text`: anything else. */
+  readonly type: "diff" | "command" | "text";
+  readonly text: string;
+  /** Of what the call is about to change; another one later means that it has changed. */
+  readonly basis?: string;
+}
+
+/** A call whose outcome nobody knows. Answers: `done`, `retry`, `skip`. */
+export interface OutcomeRequest extends InterruptTerms {
+  readonly kind: "outcome";
+  readonly message: string;
+  readonly call: AskedCall;
+}
+
+/**
+ * A tool that runs asks a person (`context.ask`), or sends them somewhere to log in (`auth`). Answers: `respond` with a value that
+ * fits the schema, `reject`.
+ */
+export interface QuestionRequest extends InterruptTerms {
+  readonly kind: "question" | "auth";
+  readonly message: string;
+  readonly call: AskedCall;
+  /** JSON Schema of the value that is asked for. Absent: any text. */
+  readonly schema?: Readonly<Record<string, unknown>>;
+  /** Where a person has to go (`auth`). */
+  readonly url?: string;
+}
+
+/** The next model call could cost more than what is left. Answers: `raise`, `end`. */
+export interface BudgetRequest extends InterruptTerms {
   readonly kind: "budget";
   /** For people: what happened and what they can do. */
   readonly message: string;
@@ -407,18 +582,75 @@ export interface InterruptRequest {
   };
 }
 
+/** Who may answer, and until when. Absent: anybody, for as long as the session waits. */
+export interface InterruptTerms {
+  /** Names of those who may answer. */
+  readonly approvers?: readonly string[];
+  /** Names of those who may not: they asked for it. */
+  readonly excluded?: readonly string[];
+  /** How many different people have to approve. Default 1. */
+  readonly quorum?: number;
+  /** Milliseconds since 1970. */
+  readonly expiresAt?: number;
+  /** What becomes of it then. */
+  readonly onExpire?: OnExpire;
+  /** Who is asked when it expires and is to be escalated. */
+  readonly escalateTo?: readonly string[];
+  /** When people are reminded. */
+  readonly remindAt?: readonly number[];
+  /** When the run is given up because nobody has answered anything. Milliseconds since 1970. */
+  readonly abandonAt?: number;
+  /** How often it was asked before this. */
+  readonly round?: number;
+}
+
+/** `askAgain`: the same people; `escalate`: others. */
+export type OnExpire = "deny" | "approve" | "escalate" | "askAgain";
+
+/** One of several people whose approval is needed has given it. */
+export interface InterruptVoted {
+  readonly type: "interruptVoted";
+  readonly interruptId: string;
+  readonly inboxId: string;
+  readonly actor: string;
+}
+
 export interface InterruptResolved {
   readonly type: "interruptResolved";
   readonly interruptId: string;
   readonly inboxId: string;
   readonly answer: InterruptAnswer;
+  /** Absent where time has answered, or nobody said who they are. */
   readonly actor?: string;
+  /** How it was answered: "cli", "http", "link", "clock". Absent in entries of earlier releases. */
+  readonly channel?: string;
+  /** How long it waited. */
+  readonly waitedMs?: number;
 }
 
-/** `raise`: the budget is `limitUsd` from now on (for an agent or tenant: today). `end`: the run ends. */
+/**
+ * - `raise`: the budget is `limitUsd` from now on (for an agent or tenant: today). `end`: the run ends.
+ * - `approve`: the call may start. `always`: and so may others like it, in this session or in all of its agent.
+ * - `edit`: it may start with these arguments instead.
+ * - `reject`: it does not start, and the model is told why.
+ * - `respond`: this is the answer to a question, or the result of a call that does not start.
+ * - `done`, `retry`, `skip`: what became, or is to become, of a call whose outcome nobody knows.
+ * - `expired`: nobody has answered in time. `abandoned`: nobody has for so long that the run is given up.
+ * - `stale`: what was asked about is not the same any more; it is looked at anew.
+ */
 export type InterruptAnswer =
   | { readonly action: "raise"; readonly limitUsd: number }
-  | { readonly action: "end" };
+  | { readonly action: "end" }
+  | { readonly action: "approve"; readonly always?: "session" | "agent" }
+  | { readonly action: "edit"; readonly input: unknown }
+  | { readonly action: "reject"; readonly feedback?: string }
+  | { readonly action: "respond"; readonly value: unknown }
+  | { readonly action: "done"; readonly note?: string }
+  | { readonly action: "retry" }
+  | { readonly action: "skip" }
+  | { readonly action: "expired"; readonly then: OnExpire }
+  | { readonly action: "abandoned" }
+  | { readonly action: "stale" };
 
 export interface StopRequested {
   readonly type: "stopRequested";
@@ -435,6 +667,7 @@ export interface StopRequested {
  * - `refused`: the model refused to answer.
  * - `budget`: a person ended it instead of raising its budget.
  * - `hook`: a hook ended it.
+ * - `abandoned`: nobody answered for so long that it was given up.
  */
 export type RunEnd =
   | "endTurn"
@@ -444,7 +677,8 @@ export type RunEnd =
   | "maxTokens"
   | "refused"
   | "budget"
-  | "hook";
+  | "hook"
+  | "abandoned";
 
 export interface RunFinished {
   readonly type: "runFinished";
