@@ -1,27 +1,27 @@
 import { constants } from "node:fs";
-import {
-  type FileHandle,
-  lstat,
-  mkdir,
-  open,
-  readdir,
-  readlink,
-  rename,
-  rmdir,
-  unlink,
-} from "node:fs/promises";
+import { type FileHandle, lstat, open, readdir, readlink, rename, rmdir, unlink } from "node:fs/promises";
 import { AppError, systemErrorCode } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
+import {
+  at,
+  makeDirectoryAt,
+  NO_LINK,
+  type OpenDirectory,
+  openDirectoryAt,
+  openFileAt,
+  walk,
+} from "../lib/open-directory.ts";
 import type { SandboxFiles } from "./in-process.ts";
 import type { DirectoryEntry, FileStat } from "./sandbox.ts";
+
+const { O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } = constants;
 
 /**
  * File operations on a directory of the host that cannot leave it, for drivers without an agent inside.
  *
  * A path is first resolved in the terms of the sandbox to names without links, dots or anything outside. What was resolved is
- * then walked name by name from an open directory without following a link, so a link that is swapped in between is an
- * error and not a way out. On Linux the walk goes through `/proc/self/fd`. Elsewhere reading is as safe (`O_NOFOLLOW_ANY` on macOS),
- * but creating and deleting go by path, and somebody who swaps a directory in that moment could redirect them.
+ * then walked name by name from an open directory without following a link (`lib/open-directory.ts`), so a link that is swapped in
+ * between is an error and not a way out.
  */
 export interface HostFiles extends SandboxFiles {
   /** The directory's path on the host. @throws AppError `invalid_input` when it is no directory, `forbidden` outside. */
@@ -47,7 +47,7 @@ export function hostFiles(workspace: HostDirectory): HostFiles {
         const { names, name } = await locate(workspace, path);
         if (name === undefined) throw isDirectory(path);
         await using parent = await openParent(workspace, names);
-        await using file = await openAt(parent, name, constants.O_RDONLY);
+        await using file = await openFileAt(parent, name, O_RDONLY);
         const size = (await regular(file, path)).size;
         const bytes = await readRange(file, range?.offset ?? 0, range?.length ?? size, size);
         return { bytes, size };
@@ -175,60 +175,12 @@ async function linkTarget(path: string): Promise<string | undefined> {
 
 // ---- walking ----
 
-interface OpenDirectory extends AsyncDisposable {
-  readonly handle: FileHandle;
-  /** The path by which it was reached, for systems without `/proc/self/fd`. */
-  readonly path: string;
+function openParent({ directory }: HostDirectory, names: readonly string[]): Promise<OpenDirectory> {
+  return walk(directory, names, openDirectoryAt);
 }
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
-/** macOS: no component of the path may be a link. Node does not name it. */
-const NO_LINK = process.platform === "darwin" ? 0x2000_0000 : O_NOFOLLOW;
-
-function at(parent: OpenDirectory, name: string): string {
-  return process.platform === "linux"
-    ? `/proc/self/fd/${parent.handle.fd}/${name}`
-    : `${parent.path}/${name}`;
-}
-
-function opened(handle: FileHandle, path: string): OpenDirectory {
-  return { handle, path, [Symbol.asyncDispose]: () => handle.close() };
-}
-
-async function openDirectoryAt(parent: OpenDirectory, name: string): Promise<OpenDirectory> {
-  const handle = await open(at(parent, name), O_RDONLY | O_DIRECTORY | NO_LINK);
-  return opened(handle, `${parent.path}/${name}`);
-}
-
-/** Never waits for the other end of a FIFO, never takes a terminal. */
-function openAt(parent: OpenDirectory, name: string, flags: number, mode?: number): Promise<FileHandle> {
-  return open(at(parent, name), flags | NO_LINK | O_NONBLOCK | O_NOCTTY, mode);
-}
-
-function openParent(workspace: HostDirectory, names: readonly string[]): Promise<OpenDirectory> {
-  return walk(workspace, names, openDirectoryAt);
-}
-
-function makeParent(workspace: HostDirectory, names: readonly string[]): Promise<OpenDirectory> {
-  return walk(workspace, names, async (parent, name) => {
-    await mkdir(at(parent, name)).catch((error) => {
-      if (systemErrorCode(error) !== "EEXIST") throw error;
-    });
-    return openDirectoryAt(parent, name);
-  });
-}
-
-async function walk(
-  { directory }: HostDirectory,
-  names: readonly string[],
-  enter: (parent: OpenDirectory, name: string) => Promise<OpenDirectory>,
-): Promise<OpenDirectory> {
-  let current = opened(await open(directory, O_RDONLY | O_DIRECTORY), directory);
-  for (const name of names) {
-    await using parent = current;
-    current = await enter(parent, name);
-  }
-  return current;
+function makeParent({ directory }: HostDirectory, names: readonly string[]): Promise<OpenDirectory> {
+  return walk(directory, names, makeDirectoryAt);
 }
 
 // ---- doing ----
@@ -294,7 +246,7 @@ async function moveInto(
   mode: number | undefined,
 ): Promise<void> {
   try {
-    await using file = await open(draft, constants.O_WRONLY | O_CREAT | O_EXCL | NO_LINK, 0o666);
+    await using file = await open(draft, O_WRONLY | O_CREAT | O_EXCL | NO_LINK, 0o666);
     if (mode !== undefined) await file.chmod(mode);
     await writeAll(file, content);
     await file.sync();
@@ -306,7 +258,7 @@ async function moveInto(
 }
 
 async function append(parent: OpenDirectory, name: string, content: Uint8Array, path: string): Promise<void> {
-  await using file = await openAt(parent, name, constants.O_WRONLY | constants.O_APPEND | O_CREAT, 0o666);
+  await using file = await openFileAt(parent, name, O_WRONLY | O_APPEND | O_CREAT, 0o666);
   const { size } = await regular(file, path);
   try {
     await writeAll(file, content);
