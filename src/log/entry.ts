@@ -71,6 +71,8 @@ export interface SessionCreated {
   readonly agent: string;
   /** Where the session came from, when it was forked. */
   readonly forkedFrom?: { readonly sessionId: string; readonly entryId: string };
+  /** What a fork's workspace begins with. */
+  readonly files?: WorkspaceOrigin;
 }
 
 export interface UserMessage {
@@ -425,6 +427,8 @@ export interface HeadMoved {
   readonly type: "headMoved";
   /** Where the session stood. */
   readonly from: string;
+  /** What the files of the workspace are from then on. */
+  readonly files?: WorkspaceOrigin;
   /** What the whole session has cost until now. */
   readonly spent: {
     readonly usage: Usage;
@@ -433,6 +437,20 @@ export interface HeadMoved {
     readonly lostUsd: number;
   };
   readonly actor?: string;
+}
+
+/**
+ * What the files of a workspace were made from when the session was forked, or its head moved.
+ * - `snapshot`: what they were at that point of the session.
+ * - `template`: nothing had been written by then; the agent's workspace, as a new session has it.
+ * - `now`: what they were when it was forked or moved.
+ */
+export interface WorkspaceOrigin {
+  readonly from: "snapshot" | "template" | "now";
+  /** Absent where the files were not kept: of `template`, and where there are no snapshots. */
+  readonly snapshot?: string;
+  /** How many files the snapshot left out. */
+  readonly skipped: number;
 }
 
 /** Old tool results are shown to the model as a marker from now on. The first, cheapest tier of compaction. */
