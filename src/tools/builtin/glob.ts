@@ -1,6 +1,6 @@
 import { z } from "zod";
+import { globPattern } from "../../lib/glob.ts";
 import { defineTool } from "../define.ts";
-import { globPattern } from "./glob-pattern.ts";
 import { usuallySkipped, type Walked, walk } from "./walk.ts";
 import { below, failure, missing, plural, shown } from "./workspace.ts";
 

@@ -12,12 +12,17 @@ export interface GlobPattern {
 export function globPattern(pattern: string): GlobPattern {
   const clean = pattern.replace(/^(\.\/)+/, "");
   const anchored = clean.includes("/") ? clean.replace(/^\/+/, "") : `**/${clean}`;
-  const expression = new RegExp(`^${translate(anchored)}$`, "u");
+  const expression = globExpression(anchored);
   const parts = new Set(anchored.split(/[/{},]/));
   return {
     matches: (path) => expression.test(path),
     names: (directory) => parts.has(directory),
   };
+}
+
+/** The pattern as it stands, for a whole path. @throws SyntaxError for a range like `[z-a]` */
+export function globExpression(pattern: string): RegExp {
+  return new RegExp(`^${translate(pattern)}$`, "su");
 }
 
 const TOKEN = /\*\*\/|\*\*|\*|\?|\[[!^]?\]?[^\]/]*\]|\\.|./gsu;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { globPattern } from "./glob-pattern.ts";
+import { globPattern } from "./glob.ts";
 
 test.each([
   ["*.csv", "a.csv", true],
