@@ -13,7 +13,7 @@ const order: readonly (readonly string[])[] = [
   ["lib"],
   ["log"],
   ["models", "permissions", "sandboxes", "skills", "memory"],
-  ["tools", "hooks"],
+  ["tools", "hooks", "archive"],
   ["agents"],
   ["context"],
   ["run"],

@@ -14,7 +14,7 @@ import { validate } from "./commands/validate.ts";
 import { reportError } from "./exit.ts";
 import { runProgram } from "./program.ts";
 import { guarded, type Terminal } from "./terminal.ts";
-import { packageVersion } from "./version.ts";
+import { packageVersion } from "../lib/version.ts";
 
 /** The commands in the order of the help: the way of an agent, from its making to its operation. */
 export const commands: readonly Command[] = [

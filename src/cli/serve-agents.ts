@@ -23,7 +23,7 @@ import { oneLine, plain } from "./render/plain.ts";
 import { shellWord } from "./shell-word.ts";
 import { shortPath } from "./short-path.ts";
 import { printLine, stylerFor, type Terminal } from "./terminal.ts";
-import { packageVersion } from "./version.ts";
+import { packageVersion } from "../lib/version.ts";
 
 export interface ServeWishes {
   readonly paths: readonly string[];
