@@ -1,8 +1,8 @@
 import type { Hook } from "../hooks/hook.ts";
-import type { Delivery } from "../log/entry.ts";
+import type { Delivery, OnExpire, PermissionMode } from "../log/entry.ts";
 import type { CacheLifetime, ReasoningEffort } from "../models/model.ts";
 import type { ModelEntry, ModelPrices } from "../models/model-entry.ts";
-import type { Policy } from "../permissions/policy.ts";
+import type { Policy, RuleSet } from "../permissions/policy.ts";
 import type { SandboxKind, SandboxLimits } from "../sandboxes/sandbox.ts";
 import type { Tool } from "../tools/tool.ts";
 
@@ -15,7 +15,10 @@ export interface Agent {
   readonly model: AgentModel;
   /** By name, in the order in which the model is told of them. */
   readonly tools: ReadonlyMap<string, Tool>;
+  /** Decides by its own rules, by those of the situation, and by the mode. */
   readonly policy: Policy;
+  readonly permissions: AgentPermissions;
+  readonly approvals: AgentApprovals;
   /** In the order in which they are asked. */
   readonly hooks: readonly Hook[];
   readonly context: AgentContext;
@@ -44,6 +47,45 @@ export interface AgentModel {
   /** Of the model `id`, instead of the catalogue's. */
   readonly contextWindow?: number;
   readonly prices?: ModelPrices;
+}
+
+export interface AgentPermissions {
+  /** Of sessions that nobody has switched to another one. */
+  readonly mode: PermissionMode;
+  /** Whether `bypass` is possible at all; else it counts as `default`. */
+  readonly mayBypass: boolean;
+  /** More rules for runs that answer messages of these people. */
+  readonly users: ReadonlyMap<string, RuleSet>;
+  /** Of its rules and mode: approvals are bound to it. */
+  readonly fingerprint: string;
+  /** Who decides in mode `auto`. */
+  readonly classifier: {
+    /** "provider/name"; null: the agent's model. */
+    readonly model: string | null;
+    readonly timeoutMs: number;
+  };
+}
+
+/** On which terms people are asked. docs/approvals.md */
+export interface AgentApprovals {
+  /** Milliseconds; null: for as long as the session waits. */
+  readonly expiresAfterMs: number | null;
+  readonly onExpire: OnExpire;
+  readonly escalateTo: readonly string[];
+  /** How long after the question, milliseconds. */
+  readonly remindAfterMs: readonly number[];
+  /** When the run is given up, milliseconds after the first question. */
+  readonly abandonAfterMs: number;
+  /** Names; empty: anybody. */
+  readonly approvers: readonly string[];
+  /** Whoever sent the message may not approve what comes of it. */
+  readonly excludeRequester: boolean;
+  /** How many different people have to approve. */
+  readonly quorum: number;
+  /** A call whose outcome nobody knows: tell the model, or ask a person first. */
+  readonly unknownOutcome: "tell" | "ask";
+  /** Where questions are sent to; null: nowhere. */
+  readonly webhook: string | null;
 }
 
 export interface AgentContext {

@@ -1,9 +1,9 @@
 import type { Hook } from "../hooks/hook.ts";
 import { withoutUndefined } from "../lib/json.ts";
 import { parseDuration, parseSize } from "../lib/units.ts";
-import { policyFromRules } from "../permissions/rules.ts";
+import { policyFingerprint, policyOf } from "../permissions/rules.ts";
 import type { Tool } from "../tools/tool.ts";
-import type { Agent, AgentModel } from "./agent.ts";
+import type { Agent, AgentApprovals, AgentModel, AgentPermissions } from "./agent.ts";
 import { chooseModel, type ModelAccess, type ModelChoice } from "./choose-model.ts";
 import type { Harness } from "./harness.ts";
 
@@ -24,14 +24,24 @@ export interface Parts {
   readonly hooks: readonly Hook[];
 }
 
-/** Turns what is written about an agent into what runs. */
-export function buildAgent(harness: Harness, found: Parts, models: ModelAccess): BuiltAgent {
-  const { id, baseUrl } = harness.model ?? {};
-  const choice = chooseModel({ id: id ?? null, baseUrl: baseUrl ?? null, script: found.script }, models);
-  return { agent: toAgent(harness, found, choice), model: choice };
+export interface BuildOptions {
+  readonly models: ModelAccess;
+  /** Whoever starts the process lets sessions work in the mode `bypass`. Default false. */
+  readonly mayBypass?: boolean;
 }
 
-function toAgent(harness: Harness, found: Parts, choice: ModelChoice): Agent {
+/** Turns what is written about an agent into what runs. */
+export function buildAgent(
+  harness: Harness,
+  found: Parts,
+  { models, mayBypass = false }: BuildOptions,
+): BuiltAgent {
+  const { id, baseUrl } = harness.model ?? {};
+  const choice = chooseModel({ id: id ?? null, baseUrl: baseUrl ?? null, script: found.script }, models);
+  return { agent: toAgent(harness, found, choice, mayBypass), model: choice };
+}
+
+function toAgent(harness: Harness, found: Parts, choice: ModelChoice, mayBypass: boolean): Agent {
   const { name, description, limits, sandbox } = harness;
   return {
     name,
@@ -39,7 +49,9 @@ function toAgent(harness: Harness, found: Parts, choice: ModelChoice): Agent {
     systemPrompt: found.systemPrompt,
     model: toAgentModel(harness, choice),
     tools: found.tools,
-    policy: policyFromRules(harness.permissions),
+    policy: policyOf(harness.permissions),
+    permissions: toPermissions(harness.permissions, mayBypass),
+    approvals: toApprovals(harness.approvals),
     hooks: found.hooks,
     context: {
       compactAt: harness.context.compactAt ?? null,
@@ -67,6 +79,32 @@ function toAgent(harness: Harness, found: Parts, choice: ModelChoice): Agent {
       },
     },
     workspaceTemplate: found.workspace,
+  };
+}
+
+function toPermissions(
+  { users, classifier, ...own }: Harness["permissions"],
+  mayBypass: boolean,
+): AgentPermissions {
+  return {
+    mode: own.mode,
+    mayBypass,
+    users: new Map(
+      Object.entries(users).map(([name, rules]) => [name, { ...rules, source: `user ${name}` }]),
+    ),
+    fingerprint: policyFingerprint(own),
+    classifier: { model: classifier.model ?? null, timeoutMs: parsed(parseDuration, classifier.timeout) },
+  };
+}
+
+function toApprovals(approvals: Harness["approvals"]): AgentApprovals {
+  const { expiresAfter, abandonAfter, remindAfter, webhook, ...rest } = approvals;
+  return {
+    ...rest,
+    expiresAfterMs: expiresAfter === undefined ? null : parsed(parseDuration, expiresAfter),
+    abandonAfterMs: parsed(parseDuration, abandonAfter),
+    remindAfterMs: remindAfter.map((text) => parsed(parseDuration, text)).toSorted((a, b) => a - b),
+    webhook: webhook ?? null,
   };
 }
 

@@ -5,9 +5,9 @@ import { AppError } from "../lib/errors.ts";
 import { toolRegistry } from "../tools/registry.ts";
 import type { Tool } from "../tools/tool.ts";
 import { type BuiltAgent, buildAgent } from "./build.ts";
-import type { ModelAccess } from "./choose-model.ts";
 import { explainIssues } from "./explain.ts";
 import { harnessSchema } from "./harness.ts";
+import type { LoadOptions } from "./load.ts";
 import { fieldName } from "./problem.ts";
 
 /**
@@ -20,10 +20,7 @@ export interface AgentDefinition extends Omit<z.input<typeof harnessSchema>, "$s
 }
 
 /** @throws AppError `invalid_config` that names each field and what is wrong with it. */
-export function defineAgent(
-  definition: AgentDefinition,
-  options: { readonly builtinTools: readonly Tool[]; readonly models: ModelAccess },
-): BuiltAgent {
+export function defineAgent(definition: AgentDefinition, options: LoadOptions): BuiltAgent {
   const { tools = [], hooks = [], ...fields } = definition;
   const parsed = harnessSchema.safeParse(fields);
   if (!parsed.success) {
@@ -48,5 +45,5 @@ export function defineAgent(
       { from: `tools of ${harness.name}`, tools },
     ]),
   };
-  return buildAgent(harness, found, options.models);
+  return buildAgent(harness, found, options);
 }

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { durationPattern, LONGEST_TIMER_MS, parseDuration, parseSize, sizePattern } from "../lib/units.ts";
-import type { Effect, HookPoint } from "../log/entry.ts";
+import type { Effect, HookPoint, PermissionMode } from "../log/entry.ts";
 import type { CacheLifetime, ReasoningEffort } from "../models/model.ts";
 import { modelPricesSchema } from "../models/model-entry.ts";
+import { parseRule } from "../permissions/rules.ts";
 import type { SandboxKind } from "../sandboxes/sandbox.ts";
 import { modelIdPattern } from "./choose-model.ts";
 
@@ -41,6 +42,12 @@ const duration = z
   .string()
   .regex(durationPattern, { error: 'expected a time such as "30s", "5m" or "1h30m"', abort: true })
   .refine((text) => inTimerRange(parseDuration(text)), { error: 'expected a time between "1ms" and "24d"' });
+
+/** Of waiting for people: kept in the store, not in a timer. */
+const wait = z
+  .string()
+  .regex(durationPattern, { error: 'expected a time such as "30m", "4h" or "7d"', abort: true })
+  .refine((text) => inWaitRange(parseDuration(text)), { error: 'expected a time between "1ms" and "366d"' });
 
 const size = z
   .string()
@@ -179,8 +186,7 @@ export const functionToolSchema = z.strictObject({
 });
 
 const toolPattern = z.string().regex(/^[a-zA-Z0-9_*-]+$/, {
-  error:
-    'expected the name of a tool, in which "*" stands for any characters; rules about arguments do not exist',
+  error: 'expected the name of a tool, in which "*" stands for any characters',
 });
 
 const hookFields = {
@@ -251,19 +257,115 @@ const context = z.strictObject({
 
 const dollars = z.number().positive().optional();
 
-const permissions = z.strictObject({
+const rule = z.string().superRefine((text, context) => {
+  const parsed = parseRule(text);
+  if (!parsed.ok) context.addIssue({ code: "custom", message: parsed.complaint });
+});
+
+const rules = {
   deny: z
-    .array(toolPattern)
+    .array(rule)
     .default([])
     .meta({
-      description: "Tools that may not be called. Stronger than allow.",
-      examples: [["shell", "write_*"]],
+      description: "What may not be called, whatever else allows it.",
+      examples: [["shell(git push --force*)", "write(/etc/**)"]],
+    }),
+  ask: z
+    .array(rule)
+    .default([])
+    .meta({
+      description: "What a person decides about.",
+      examples: [["shell(git push*)", "refund(amount>50)"]],
     }),
   allow: z
-    .array(toolPattern)
-    .default(["*"])
-    .meta({ description: "The only tools that may be called.", examples: [["read", "grep"]] }),
+    .array(rule)
+    .default([])
+    .meta({
+      description: "What may be called without asking, unless deny or ask say otherwise.",
+      examples: [["shell(npm test*)", "write(src/**)", "*"]],
+    }),
+};
+
+const modes = [
+  "default",
+  "acceptEdits",
+  "plan",
+  "auto",
+  "dontAsk",
+  "bypass",
+] as const satisfies readonly PermissionMode[];
+
+const permissions = z.strictObject({
+  mode: z
+    .enum(modes)
+    .default("default")
+    .describe(
+      "What becomes of calls that no rule speaks of. default: reading goes, changing asks. acceptEdits: files of the workspace may be edited, too. plan: nothing that changes anything. auto: a classifier decides, and asks when unsure. dontAsk: what would ask is denied. bypass: everything goes; needs --allow-bypass.",
+    ),
+  ...rules,
+  breakpoints: z
+    .array(rule)
+    .default([])
+    .meta({ description: "What always waits for a person, in every mode.", examples: [["deploy"]] }),
+  users: z
+    .record(z.string().min(1), z.strictObject(rules))
+    .default({})
+    .describe("More rules for runs that answer messages of these people, by name (actor)."),
+  classifier: z
+    .strictObject({
+      model: modelId.optional().describe("Default: the agent's model."),
+      timeout: duration.default("15s").describe("Then a person is asked."),
+    })
+    .prefault({})
+    .describe("Who decides in mode auto."),
 });
+
+const names = z.array(z.string().min(1)).default([]);
+
+const approvals = z
+  .strictObject({
+    expiresAfter: wait
+      .optional()
+      .meta({
+        description: "How long a question is open. Default: until the run is given up.",
+        examples: ["4h"],
+      }),
+    onExpire: z
+      .enum(["deny", "approve", "escalate", "askAgain"])
+      .default("deny")
+      .describe(
+        "What becomes of it then. escalate: `escalateTo` is asked. It never counts as a person's answer.",
+      ),
+    escalateTo: names.describe("Who is asked when nobody else has answered."),
+    remindAfter: z
+      .array(wait)
+      .default([])
+      .meta({ description: "When people are reminded, after the question.", examples: [["1h", "1d"]] }),
+    abandonAfter: wait
+      .default("7d")
+      .describe("A run that has waited for so long is given up, and its session is listed as abandoned."),
+    approvers: names.describe("Who may answer, by name (actor). Default: anybody who may use the session."),
+    excludeRequester: z
+      .boolean()
+      .default(false)
+      .describe("Whoever sent the message may not approve what comes of it."),
+    quorum: z.int().min(1).max(20).default(1).describe("How many different people have to approve."),
+    unknownOutcome: z
+      .enum(["tell", "ask"])
+      .default("tell")
+      .describe("When nobody knows what became of a call in a crash: tell the model, or ask a person first."),
+    webhook: z
+      .url({ protocol: /^https?$/, error: 'expected an address that starts with "http://" or "https://"' })
+      .optional()
+      .meta({
+        description: "Questions are sent there, signed, with a link to answer them.",
+        examples: ["https://hooks.example.com/approvals"],
+      }),
+  })
+  .refine(({ onExpire, escalateTo }) => onExpire !== "escalate" || escalateTo.length > 0, {
+    path: ["escalateTo"],
+    error: "this field is missing: who is asked when nobody else has answered?",
+  });
 
 const limits = z.strictObject({
   turns: z.int().min(1).default(50).describe("How often the model may be called in one run."),
@@ -323,7 +425,8 @@ export const harnessSchema = z
       .describe(
         "What becomes of a message that arrives during a run. steer: seen before the next model call. followUp: answered after the run. interrupt: the run is stopped for it. reject: refused.",
       ),
-    permissions: permissions.prefault({}).describe("Which tools the agent may call."),
+    permissions: permissions.prefault({}).describe("What the agent may do, and what it has to ask for."),
+    approvals: approvals.prefault({}).describe("On which terms people are asked."),
     sandbox: sandbox.prefault({}).describe("Where the agent's commands run, and what they may use."),
     limits: limits.prefault({}).describe("When a run is ended."),
   })
@@ -336,4 +439,10 @@ export function harnessJsonSchema(): Record<string, unknown> {
 
 function inTimerRange(ms: number | undefined): boolean {
   return ms !== undefined && ms >= 1 && ms <= LONGEST_TIMER_MS;
+}
+
+const LONGEST_WAIT_MS = 366 * 86_400_000;
+
+function inWaitRange(ms: number | undefined): boolean {
+  return ms !== undefined && ms >= 1 && ms <= LONGEST_WAIT_MS;
 }

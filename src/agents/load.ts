@@ -2,16 +2,14 @@ import { join, resolve } from "node:path";
 import { AppError } from "../lib/errors.ts";
 import { isDirectory, isFile, readTextIfAny } from "../lib/files.ts";
 import type { Tool } from "../tools/tool.ts";
-import { type BuiltAgent, buildAgent } from "./build.ts";
-import type { ModelAccess } from "./choose-model.ts";
+import { type BuildOptions, type BuiltAgent, buildAgent } from "./build.ts";
 import { formatProblems, type Problem } from "./problem.ts";
 import { readHarness } from "./read.ts";
 import { resolveReferences } from "./resolve.ts";
 
-export interface LoadOptions {
+export interface LoadOptions extends BuildOptions {
   /** The tools that every agent has, first in the model's list. */
   readonly builtinTools: readonly Tool[];
-  readonly models: ModelAccess;
 }
 
 export interface LoadedAgent extends BuiltAgent {
@@ -41,7 +39,7 @@ export async function loadAgent(path: string, options: LoadOptions): Promise<Loa
     return { ok: false, problems: inFileOrder(problems) };
   }
   const { warnings } = found;
-  const built = buildAgent(source.harness, found, options.models);
+  const built = buildAgent(source.harness, found, options);
   return { ok: true, loaded: { ...built, file: resolve(file), warnings } };
 }
 

@@ -4,7 +4,7 @@ import type { HookPoint } from "../log/entry.ts";
 import type { HookAnswer } from "./hook.ts";
 
 const answerSchema = z.strictObject({
-  decision: z.enum(["allow", "veto", "end"]).optional(),
+  decision: z.enum(["allow", "ask", "veto", "end"]).optional(),
   reason: z.string().optional(),
   input: z.unknown().optional(),
   context: z.string().optional(),
@@ -32,6 +32,16 @@ function checkPoint({ decision, input }: HookAnswer, point: HookPoint): void {
   if (decision === "veto" && point === "afterTool") {
     throw new AppError("invalid_input", "afterTool cannot veto: the call has been run", {
       hint: 'Tell the model with "context", end the run with "end", or be asked at beforeTool.',
+    });
+  }
+  if (decision === "ask" && point !== "beforeTool") {
+    throw new AppError("invalid_input", `${point} cannot ask a person: only beforeTool can`, {
+      hint: 'Tell the model with "context", or end the run with "end".',
+    });
+  }
+  if (decision === "ask" && input !== undefined) {
+    throw new AppError("invalid_input", "a hook either asks a person or changes the arguments", {
+      hint: 'Leave "input" or "decision" out.',
     });
   }
   if (input !== undefined && point !== "beforeTool") {

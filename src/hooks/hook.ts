@@ -29,9 +29,9 @@ export interface HookQuestion {
 
 /** Plain JSON. `{}` lets everything go on as it is. */
 export interface HookAnswer {
-  /** Default `allow`; with `input`: `change`. `end` ends the run. */
-  readonly decision?: "allow" | "veto" | "end";
-  /** Shown to the model and to people with `veto` and `end`. */
+  /** Default `allow`; with `input`: `change`. `ask`: a person decides about the call (`beforeTool`). `end` ends the run. */
+  readonly decision?: "allow" | "ask" | "veto" | "end";
+  /** Shown to the model and to people with `veto` and `end`, to whoever is asked with `ask`. */
   readonly reason?: string;
   /** Arguments for the call instead of the model's (`beforeTool`). They are validated and checked by the rules again. */
   readonly input?: unknown;

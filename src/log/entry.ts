@@ -59,6 +59,7 @@ export type Fact =
   | CompactionFailed
   | Interrupted
   | InterruptVoted
+  | RunPaused
   | InterruptResolved
   | StopRequested
   | RunFinished
@@ -144,9 +145,11 @@ export interface RecordedSection {
 /** A note of the runtime to the model: what a hook wants it to know, or that the day has changed. */
 export interface ContextAdded {
   readonly type: "contextAdded";
-  /** Where it is from: "hook lint", "environment". */
+  /** Where it is from: "hook lint", "environment", "permissions". */
   readonly source: string;
   readonly text: string;
+  /** The model has been told that the session works in this mode. */
+  readonly mode?: PermissionMode;
 }
 
 /** A request is about to be sent. Written before the answer, so that a call lost in a crash is still accounted for. */
@@ -504,7 +507,10 @@ export interface CompactionFailed {
   readonly costUsd: number | null;
 }
 
-/** The run waits for a person. It costs nothing meanwhile, and survives restarts. */
+/**
+ * A question to a person. One about the run itself (`budget`) lets it wait at once; one about a call lets the others go on, and the
+ * run waits when nothing else can be done (`runPaused`). Waiting costs nothing, and survives restarts.
+ */
 export interface Interrupted {
   readonly type: "interrupted";
   readonly runId: string;
@@ -633,10 +639,17 @@ export interface InterruptVoted {
   readonly actor: string;
 }
 
+/** Nothing can be done before one of the open questions has its answer. */
+export interface RunPaused {
+  readonly type: "runPaused";
+  readonly runId: string;
+}
+
 export interface InterruptResolved {
   readonly type: "interruptResolved";
   readonly interruptId: string;
-  readonly inboxId: string;
+  /** Absent where nobody has answered (`withdrawn`). */
+  readonly inboxId?: string;
   readonly answer: InterruptAnswer;
   /** Absent where time has answered, or nobody said who they are. */
   readonly actor?: string;
@@ -654,7 +667,8 @@ export interface InterruptResolved {
  * - `respond`: this is the answer to a question, or the result of a call that does not start.
  * - `done`, `retry`, `skip`: what became, or is to become, of a call whose outcome nobody knows.
  * - `expired`: nobody has answered in time. `abandoned`: nobody has for so long that the run is given up.
- * - `stale`: what was asked about is not the same any more; it is looked at anew.
+ * - `stale`: somebody has answered, and what was asked about is not the same any more; it is looked at anew.
+ * - `withdrawn`: rules or a mode of today decide it, so that nobody has to be asked.
  */
 export type InterruptAnswer =
   | { readonly action: "raise"; readonly limitUsd: number }
@@ -668,7 +682,8 @@ export type InterruptAnswer =
   | { readonly action: "skip" }
   | { readonly action: "expired"; readonly then: OnExpire }
   | { readonly action: "abandoned" }
-  | { readonly action: "stale" };
+  | { readonly action: "stale" }
+  | { readonly action: "withdrawn" };
 
 export interface StopRequested {
   readonly type: "stopRequested";

@@ -115,6 +115,12 @@ function openCall(block: ToolCallBlock): OpenCall {
     input: block.input,
     malformed: block.malformed,
     amended: null,
+    classified: null,
+    approval: null,
+    rounds: 0,
+    askedAt: null,
+    answers: [],
+    suspended: false,
     started: null,
     result: null,
   };
@@ -122,7 +128,13 @@ function openCall(block: ToolCallBlock): OpenCall {
 
 export function applyToolStarted(state: Draft, entry: Entry & ToolStarted): void {
   const { operationId, effect, attempt, at } = entry;
-  replaceCall(state, entry.callId, (call) => ({ ...call, started: { operationId, effect, attempt, at } }));
+  replaceCall(state, entry.callId, (call) => ({
+    ...call,
+    started: { operationId, effect, attempt, at },
+    suspended: false,
+    // "Try it again" is said of one attempt.
+    approval: call.approval?.binding === null ? null : call.approval,
+  }));
 }
 
 export function applyToolFinished(state: Draft, entry: ToolFinished): void {
@@ -131,12 +143,19 @@ export function applyToolFinished(state: Draft, entry: ToolFinished): void {
   }
   replaceCall(state, entry.callId, (call) => ({
     ...call,
-    result: { callId: call.callId, name: call.name, blocks: entry.blocks, isError: entry.outcome !== "ok" },
+    result: {
+      callId: call.callId,
+      name: call.name,
+      blocks: entry.blocks,
+      isError: !SUCCESSES.has(entry.outcome),
+    },
   }));
   updateRun(state, (run) => ({ ...run, resumes: 0 }));
   // While the answer is still being written, more calls may come, and it has to stand before their results.
   if (state.run === null || state.run.part === null) closeCalls(state);
 }
+
+const SUCCESSES: ReadonlySet<ToolFinished["outcome"]> = new Set(["ok", "answered"]);
 
 /** When every call of the answer has its result, the results join the transcript, and what waited for them. */
 function closeCalls(state: Draft): void {

@@ -40,20 +40,32 @@ function mustWait({ delivery, stopped }: DeferredMessage, state: SessionState): 
   return delivery === "followUp" && !stopped && (state.run !== null || state.unanswered !== null);
 }
 
-export function show({ inboxId, blocks, delivery, model, stopped }: DeferredMessage, state: Draft): void {
+export function show(message: DeferredMessage, state: Draft): void {
+  const { inboxId, blocks, delivery, stopped } = message;
   state.messages.push({ role: "user", blocks });
   if (inboxId !== undefined) state.inputs.push({ inboxId, blocks });
   if (stopped || delivery === "note" || inboxId === undefined) return;
   if (state.run === null || state.run.stopRequested) {
-    state.unanswered = withMessage(state.unanswered, inboxId, model);
+    state.unanswered = withMessage(state.unanswered, inboxId, message);
   } else {
-    state.run = { ...state.run, answered: null, unseen: withMessage(state.run.unseen, inboxId, model) };
+    const { run } = state;
+    const actors = withActor(run.actors, message.actor);
+    state.run = { ...run, answered: null, actors, unseen: withMessage(run.unseen, inboxId, message) };
   }
 }
 
-function withMessage(before: Unanswered | null, inboxId: string, model: string | undefined): Unanswered {
+function withMessage(
+  before: Unanswered | null,
+  inboxId: string,
+  { model, actor }: Pick<DeferredMessage, "model" | "actor">,
+): Unanswered {
   const messages = [...(before?.messages ?? []), inboxId];
-  return { model: model ?? before?.model, messages, stopRequested: false };
+  const actors = withActor(before?.actors ?? [], actor);
+  return { model: model ?? before?.model, messages, stopRequested: false, actors };
+}
+
+function withActor(actors: readonly string[], actor: string | undefined): readonly string[] {
+  return actor === undefined || actors.includes(actor) ? actors : [...actors, actor];
 }
 
 /** A stop ends what was asked for before it, and nothing that is asked for after it. */

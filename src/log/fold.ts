@@ -1,7 +1,8 @@
+import { withoutUndefined } from "../lib/json.ts";
 import { utcDay } from "../lib/units.ts";
 import type { ToolResultMessage } from "./content.ts";
 import { noUsage } from "./content.ts";
-import type { Entry, InterruptResolved, RunEnd, RunFailed, RunFinished, RunStarted } from "./entry.ts";
+import type { Entry, RunEnd, RunFailed, RunFinished, RunStarted } from "./entry.ts";
 import {
   applyAnswer,
   applyModelCalled,
@@ -9,11 +10,13 @@ import {
   applyToolFinished,
   applyToolStarted,
   loseCall,
+  replaceCall,
   showAnswer,
   spend,
 } from "./fold-answers.ts";
 import { applyCompacted, applyResultsCleared } from "./fold-compaction.ts";
 import { applyHook } from "./fold-hooks.ts";
+import { applyAnswerOfPerson, applyQuestion, goOn } from "./fold-interrupts.ts";
 import { addNote, applyStop, defer, takeDeferred, updateRun } from "./fold-messages.ts";
 import {
   BLANK_RUN,
@@ -44,8 +47,8 @@ export function advance(state: Draft, entry: Entry): void {
       if (entry.forkedFrom !== undefined) leaveRunBehind(state);
       return;
     case "userMessage": {
-      const { inboxId, blocks, delivery = "steer", model } = entry;
-      defer(state, { inboxId, blocks, delivery, ...(model === undefined ? {} : { model }), stopped: false });
+      const { inboxId, blocks, delivery = "steer", model, actor } = entry;
+      defer(state, { inboxId, blocks, delivery, ...withoutUndefined({ model, actor }), stopped: false });
       return;
     }
     case "runStarted":
@@ -62,6 +65,7 @@ export function advance(state: Draft, entry: Entry): void {
       return;
     case "contextAdded":
       if (entry.source === "environment") state.toldDay = utcDay(entry.at);
+      if (entry.mode !== undefined) state.toldMode = entry.mode;
       addNote(state, entry.source, entry.text);
       return;
     case "modelCalled":
@@ -115,11 +119,28 @@ export function advance(state: Draft, entry: Entry): void {
       state.compactionFailedAt = entry.tokens;
       updateRun(state, (run) => ({ ...run, calling: false, compactions: [...run.compactions, entry.tier] }));
       return;
-    case "interrupted": {
-      const { interruptId, request, at } = entry;
-      updateRun(state, (run) => ({ ...run, interrupt: { interruptId, request, at } }));
+    case "callClassified":
+      spend(state, entry);
+      replaceCall(state, entry.callId, (call) => ({ ...call, classified: entry }));
+      return;
+    case "modeChanged":
+      state.mode = entry.mode;
+      goOn(state);
+      return;
+    case "ruleAdded": {
+      const { scope, list, rule } = entry;
+      state.rules = [...state.rules, { scope, list, rule }];
+      goOn(state);
       return;
     }
+    case "interrupted":
+      applyQuestion(state, entry);
+      return;
+    case "interruptVoted":
+      return;
+    case "runPaused":
+      updateRun(state, (run) => ({ ...run, paused: true }));
+      return;
     case "interruptResolved":
       applyAnswerOfPerson(state, entry);
       return;
@@ -137,8 +158,8 @@ export function advance(state: Draft, entry: Entry): void {
 }
 
 function newRun({ runId, model, at }: Entry & RunStarted, unanswered: Unanswered | null): RunState {
-  const stopRequested = unanswered?.stopRequested ?? false;
-  return { ...BLANK_RUN, id: runId, model, startedAt: at, stopRequested };
+  const { stopRequested = false, actors = [] } = unanswered ?? {};
+  return { ...BLANK_RUN, id: runId, model, startedAt: at, stopRequested, actors };
 }
 
 /** A fork shares the history, not the work: what was under way goes on in the session that it came from, and only there. */
@@ -165,20 +186,6 @@ function leaveRunBehind(state: Draft): void {
 
 const FORKED_BEFORE_RESULT =
   "No result: this session was forked from another one while the call was under way there.";
-
-function applyAnswerOfPerson(state: Draft, { interruptId, answer, at }: Entry & InterruptResolved): void {
-  const { run } = state;
-  if (run === null || run.interrupt?.interruptId !== interruptId) return;
-  const { scope } = run.interrupt.request.budget;
-  const startedAt = run.startedAt + (at - run.interrupt.at);
-  const resolved = { ...run, startedAt, interrupt: null, resumes: 0 };
-  if (answer.action === "end") {
-    state.run = { ...resolved, ending: "budget" };
-    return;
-  }
-  state.run = scope === "run" ? { ...resolved, raisedUsd: answer.limitUsd } : resolved;
-  if (scope === "session") state.raisedUsd = answer.limitUsd;
-}
 
 function endRun(state: Draft, { runId, left = [] }: RunFinished | RunFailed, end: RunEnd | "failed"): void {
   const unseen = state.run?.unseen ?? null;

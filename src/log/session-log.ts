@@ -1,5 +1,6 @@
 import type { Usage } from "./content.ts";
 import type { Entry } from "./entry.ts";
+import type { TimeTravel } from "./time-travel.ts";
 
 /**
  * The port to the log. One implementation per database; `testing/store-contract.ts` says what each must do.
@@ -7,7 +8,7 @@ import type { Entry } from "./entry.ts";
  * A session has one writer: whoever holds its lease. Every append names the head that it expects and the epoch of its
  * lease; a writer that was replaced cannot write, however late it wakes up.
  */
-export interface SessionLog {
+export interface SessionLog extends TimeTravel {
   /**
    * Creates a session with its root entry. With a `createKey` that was seen before, or an id that exists and has the same
    * key, returns the existing one with `created: false`.
@@ -36,8 +37,11 @@ export interface SessionLog {
    */
   append(sessionId: string, fence: Fence, entries: readonly Entry[], status?: SessionStatus): Promise<void>;
 
-  /** The entries from the root to `head` (default: the session's head), across forks. */
-  path(sessionId: string, head?: string): Promise<readonly Entry[]>;
+  /**
+   * The entries from the root to `head` (default: the session's head; or any entry of its tree), across forks: those of branches
+   * that were left are not among them. With `after`, only those with a greater `seq`.
+   */
+  path(sessionId: string, head?: string, after?: number): Promise<readonly Entry[]>;
 
   /**
    * The end of the session's path, across forks: from its last `compacted` entry on, or all of it where there is none. Folds
@@ -45,7 +49,9 @@ export interface SessionLog {
    */
   tail(sessionId: string): Promise<readonly Entry[]>;
 
-  /** Up to `limit` entries (default 1,000) with `seq > after`, in order. What a reader with a cursor sees next. */
+  /**
+   * Up to `limit` entries (default 1,000) with `seq > after`, in order, of all branches. What a reader with a cursor sees next.
+   */
   read(sessionId: string, after: number, limit?: number): Promise<readonly Entry[]>;
 
   /**
@@ -53,9 +59,6 @@ export interface SessionLog {
    * the signal is aborted.
    */
   follow(sessionId: string, after: number, signal: AbortSignal): AsyncIterable<Entry>;
-
-  /** A new session that shares the history up to `at` (an entry on this session's tree) without copying it. */
-  fork(sessionId: string, at: string, newSessionId: string): Promise<SessionRecord>;
 
   /**
    * Removes a session for good: its entries, its inbox and what it said at length. Forks keep the history that they share
@@ -131,6 +134,8 @@ export interface SessionFilter {
   readonly agent?: string;
   readonly tenant?: string;
   readonly status?: SessionStatus;
+  /** Only forks of this session. */
+  readonly forkOf?: string;
   /** Only sessions that come after this one; for paging with the last one of the page before. */
   readonly after?: SessionPosition;
   /** Default 50, at most 1,000. */

@@ -26,6 +26,9 @@ export function inboxIdOf(entry: Entry): string | undefined {
     case "userMessage":
     case "stopRequested":
     case "interruptResolved":
+    case "interruptVoted":
+    case "modeChanged":
+    case "ruleAdded":
       return entry.inboxId;
     default:
       return undefined;
@@ -56,6 +59,10 @@ export function sessionPatch(entries: readonly Entry[]): SessionPatch {
         if (entry.lostCall) unpricedCalls += 1;
         break;
       case "interrupted":
+        // One about a call may leave others to go on.
+        if (!("call" in entry.request)) status = "waiting";
+        break;
+      case "runPaused":
         status = "waiting";
         break;
       case "modelFailed":
@@ -76,11 +83,14 @@ export function sessionPatch(entries: readonly Entry[]): SessionPatch {
       case "assistantMessage":
       case "compacted":
       case "compactionFailed":
+      case "callClassified":
         usage = addUsage(usage, entry.usage);
         if (entry.costUsd === null) unpricedCalls += 1;
         else costUsd += entry.costUsd;
         break;
       case "stopRequested":
+      case "modeChanged":
+      case "ruleAdded":
       case "interruptResolved":
         // A run that waited has something to do again.
         if (status === "waiting") status = "running";
@@ -95,6 +105,9 @@ export function sessionPatch(entries: readonly Entry[]): SessionPatch {
       case "toolFinished":
       case "hookDecided":
       case "resultsCleared":
+      case "interruptVoted":
+      case "workspaceSaved":
+      case "headMoved":
         break;
     }
   }

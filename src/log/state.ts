@@ -2,15 +2,19 @@ import type { Message, ToolResultMessage, Usage, UserBlock } from "./content.ts"
 import { noUsage } from "./content.ts";
 import type {
   AnswerPart,
+  CallClassified,
   Compacted,
   CompactionFailed,
   ContextOpened,
   Delivery,
   Effect,
   HookDecided,
+  InterruptAnswer,
   Interrupted,
   LeftMessages,
   ModelFailure,
+  PermissionMode,
+  RuleAdded,
   RunEnd,
   StopReason,
 } from "./entry.ts";
@@ -70,7 +74,15 @@ export interface SessionState {
   readonly hooks: ReadonlyMap<string, HookDecided>;
   /** The hooks of `sessionStart` have been asked. */
   readonly sessionHooks: ReadonlySet<string>;
+  /** What somebody has switched the session to; null: the agent's. */
+  readonly mode: PermissionMode | null;
+  /** The mode that the model was last told of; null: of none. */
+  readonly toldMode: PermissionMode | null;
+  /** What people have made of their answers ("always"), in this session. */
+  readonly rules: readonly AddedRule[];
 }
+
+export type AddedRule = Pick<RuleAdded, "scope" | "list" | "rule">;
 
 /** The parts of the state that a compaction carries over, so that nothing before it has to be read. */
 export type CarriedState = Pick<
@@ -87,6 +99,9 @@ export type CarriedState = Pick<
   | "raisedUsd"
   | "inputs"
   | "sent"
+  | "mode"
+  | "toldMode"
+  | "rules"
 > & {
   readonly hooks: readonly HookDecided[];
   readonly sessionHooks: readonly string[];
@@ -136,11 +151,18 @@ export interface RunState {
   readonly part: AnswerPart | null;
   /** The compactions that were made or tried since the last answer. */
   readonly compactions: readonly CompactionTier[];
-  readonly interrupt: (Pick<Interrupted, "interruptId" | "request"> & { readonly at: number }) | null;
+  /** What it has asked people and nobody has answered yet, oldest first. */
+  readonly interrupts: readonly OpenInterrupt[];
+  /** Since when there has been such a question without a break; null when there is none. */
+  readonly askingSince: number | null;
+  /** It has nothing to do before one of them is answered. */
+  readonly paused: boolean;
+  /** Who sent the messages that it answers, as far as they said so. */
+  readonly actors: readonly string[];
   /** The run's budget, where a person has raised it. */
   readonly raisedUsd: number | null;
-  /** A person ended it at its budget, or a hook. */
-  readonly ending: "budget" | "hook" | null;
+  /** A person ended it at its budget, or a hook, or nobody has answered for too long. */
+  readonly ending: "budget" | "hook" | "abandoned" | null;
   readonly costUsd: number;
   /** The part of the session's `lostUsd` that is this run's. */
   readonly lostUsd: number;
@@ -148,6 +170,10 @@ export interface RunState {
   readonly reservedUsd: number;
   /** How often it was taken up by another process since it last got any further. */
   readonly resumes: number;
+}
+
+export interface OpenInterrupt extends Pick<Interrupted, "interruptId" | "request"> {
+  readonly at: number;
 }
 
 export type CompactionTier = CompactionFailed["tier"] | Compacted["tier"];
@@ -159,6 +185,7 @@ export interface DeferredMessage {
   /** `note`: of the runtime, to which no answer is expected. */
   readonly delivery: Delivery | "note";
   readonly model?: string;
+  readonly actor?: string;
   /** A stop came after it: it stays in the transcript, and nothing is done about it. */
   readonly stopped: boolean;
 }
@@ -173,6 +200,8 @@ export interface Unanswered {
   readonly messages: readonly string[];
   readonly model: string | undefined;
   readonly stopRequested: boolean;
+  /** Who sent them, as far as they said so. */
+  readonly actors?: readonly string[];
 }
 
 export interface OpenCall {
@@ -180,8 +209,20 @@ export interface OpenCall {
   readonly name: string;
   readonly input: unknown;
   readonly malformed: string | undefined;
-  /** The arguments that a hook wants instead. */
+  /** The arguments that a hook, or a person, wants instead. */
   readonly amended: { readonly input: unknown } | null;
+  /** What a classifier has said about it. */
+  readonly classified: CallClassified | null;
+  /** What a person, or the time for an answer, has said about it. */
+  readonly approval: Approval | null;
+  /** How often somebody was asked about it and has not answered in time. */
+  readonly rounds: number;
+  /** When it was first asked about. Milliseconds since 1970. */
+  readonly askedAt: number | null;
+  /** What people have answered to the questions of the tool itself, in their order. */
+  readonly answers: readonly PersonsAnswer[];
+  /** It has asked a person, and is started again when there is an answer. */
+  readonly suspended: boolean;
   /** Set once it is on disk that it may have begun. */
   readonly started: {
     readonly operationId: string;
@@ -190,6 +231,21 @@ export interface OpenCall {
     readonly at: number;
   } | null;
   readonly result: ToolResultMessage | null;
+}
+
+export interface PersonsAnswer {
+  readonly answer: InterruptAnswer;
+  readonly actor: string | null;
+}
+
+/** Holds for exactly what was asked. */
+export interface Approval extends PersonsAnswer {
+  readonly interruptId: string;
+  /** Of the arguments that were shown, their tool and the policy; null where the call's outcome was asked about. */
+  readonly binding: string | null;
+  readonly asked: unknown;
+  /** What the call would change was like this when it was shown. */
+  readonly basis: string | null;
 }
 
 /** Whether somebody has to work on the session, as its log alone tells. */
@@ -205,7 +261,12 @@ export function isAtRest(state: SessionState): boolean {
 
 /** For a person's answer. A stop ends the waiting. */
 export function isWaiting(run: RunState): boolean {
-  return run.interrupt !== null && !run.stopRequested && run.ending === null;
+  return run.paused && run.interrupts.length > 0 && !run.stopRequested && run.ending === null;
+}
+
+/** The question about a call that nobody has answered yet. */
+export function questionAbout(callId: string, { interrupts }: RunState): OpenInterrupt | undefined {
+  return interrupts.find(({ request }) => "call" in request && request.call.callId === callId);
 }
 
 /** What a compaction has to carry over: see `Compacted`. */
@@ -228,6 +289,9 @@ export function carriedState(state: SessionState): CarriedState {
     lostUsd,
     raisedUsd,
     sent: state.sent,
+    mode: state.mode,
+    toldMode: state.toldMode,
+    rules: state.rules,
     hooks,
     sessionHooks,
     toolUses,
@@ -279,6 +343,9 @@ export function emptyState(): Draft {
     inputs: [],
     hooks: new Map(),
     sessionHooks: new Set(),
+    mode: null,
+    toldMode: null,
+    rules: [],
   };
 }
 
@@ -310,6 +377,9 @@ export interface Draft extends SessionState {
   inputs: Input[];
   hooks: Map<string, HookDecided>;
   sessionHooks: Set<string>;
+  mode: PermissionMode | null;
+  toldMode: PermissionMode | null;
+  rules: AddedRule[];
 }
 
 export const BLANK_RUN: Omit<RunState, "id" | "model" | "startedAt"> = {
@@ -323,7 +393,10 @@ export const BLANK_RUN: Omit<RunState, "id" | "model" | "startedAt"> = {
   givenUp: [],
   part: null,
   compactions: [],
-  interrupt: null,
+  interrupts: [],
+  askingSince: null,
+  paused: false,
+  actors: [],
   raisedUsd: null,
   ending: null,
   costUsd: 0,

@@ -36,6 +36,15 @@ export function vetoOf({ point, subject }: HookMoment, state: SessionState): Hoo
   return undefined;
 }
 
+/** The hook that wants a person to decide about a call, if there is one. @pure */
+export function askOf(callId: string, state: SessionState): HookDecided | undefined {
+  for (const decided of state.hooks.values()) {
+    if (decided.point === "beforeTool" && decided.subject === callId && decided.decision === "ask")
+      return decided;
+  }
+  return undefined;
+}
+
 /** The number of the turn that the run is in, from 1. */
 export function turnSubject({ id, turns, attempts }: RunState): string {
   return `${id} ${attempts > 0 ? turns : turns + 1}`;
@@ -139,7 +148,7 @@ function toVerdict(answer: HookAnswer, point: HookPoint): Verdict {
   const changes = decision === "allow" && input !== undefined && point === "beforeTool";
   return withoutUndefined({
     decision: changes ? ("change" as const) : decision,
-    blocks: decision !== "allow",
+    blocks: decision !== "allow" && decision !== "ask",
     reason,
     input: changes ? input : undefined,
     context,

@@ -1,4 +1,5 @@
 import type { Agent } from "../agents/agent.ts";
+import type { AddedRule } from "../log/state.ts";
 import type { ModelFacts } from "../models/model.ts";
 import type { LoopPorts } from "./loop-ports.ts";
 import type { Lease } from "./worker/queue.ts";
@@ -13,6 +14,7 @@ export interface Knowledge {
   readonly sessionId: string;
   /** Whose session it is, and what all of theirs may cost in one day (UTC), in US dollars; null: no limit. */
   readonly tenant: { readonly name: string; readonly dailyUsd: number | null };
+  readonly addedRules: () => readonly AddedRule[];
 }
 
 export function knowledgeOf(agent: Agent, ports: LoopPorts, { sessionId, tenant }: Lease): Knowledge {
@@ -22,6 +24,7 @@ export function knowledgeOf(agent: Agent, ports: LoopPorts, { sessionId, tenant 
     },
     facts: (modelId) => ports.facts(agent, modelId),
     worstCase: (modelId, input, output) => ports.worstCase(agent, modelId, input, output),
+    addedRules: ports.addedRules,
     sessionId,
     tenant: { name: tenant, dailyUsd: ports.tenantDailyUsd },
   };

@@ -1,6 +1,7 @@
 import type { Agent } from "../agents/agent.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Usage } from "../log/content.ts";
+import type { AddedRule } from "../log/state.ts";
 import type { Model, ModelFacts } from "../models/model.ts";
 import type { Sandbox } from "../sandboxes/sandbox.ts";
 import type { Delta } from "./session/events.ts";
@@ -22,6 +23,8 @@ export interface LoopPorts {
   /** What the sessions of one tenant may cost in one day (UTC), US dollars. Null: no limit. */
   readonly tenantDailyUsd: number | null;
   readonly sandbox: (sessionId: string) => Promise<Sandbox>;
+  /** Rules for all sessions of the agent that people have made while they answered, as of a moment ago. */
+  readonly addedRules: () => readonly AddedRule[];
   /**
    * The text of a file in the root of the session's workspace, at most 256 KiB of it, or null when there is none. Starts no sandbox.
    * @throws AppError when it is there and cannot be read.

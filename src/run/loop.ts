@@ -3,6 +3,8 @@ import { newId } from "../lib/ids.ts";
 import { noUsage } from "../log/content.ts";
 import type { LeftMessages } from "../log/entry.ts";
 import { isAtRest, leftMessages } from "../log/state.ts";
+import { noteOfMode } from "./approvals/mode-note.ts";
+import { termsOfRun } from "./approvals/terms.ts";
 import { createCalls } from "./calls/calls.ts";
 import { runTools } from "./calls/run-tools.ts";
 import { compact } from "./compaction/compact.ts";
@@ -70,9 +72,16 @@ export async function runLoop(
         break;
       case "interrupt": {
         const { id: runId } = currentRun(writer);
-        writer.append({ type: "interrupted", runId, interruptId: newId("int"), request: step.request });
+        const request = { ...step.request, ...termsOfRun(agent, ports.clock.now()) };
+        writer.append({ type: "interrupted", runId, interruptId: newId("int"), request });
         break;
       }
+      case "pause":
+        writer.append({ type: "runPaused", runId: currentRun(writer).id });
+        break;
+      case "tellMode":
+        writer.append(noteOfMode(step.mode));
+        break;
       case "stop": {
         const { id: runId, calling } = currentRun(writer);
         const lost = calling ? { lostCall: true as const } : {};

@@ -5,6 +5,7 @@ import type {
   HookPoint,
   InterruptRequest,
   ModelFailureKind,
+  PermissionMode,
   PrefixBreak,
   RunEnd,
   RunFailed,
@@ -12,7 +13,9 @@ import type {
 import { isWaiting, type RunState, type SessionState } from "../log/state.ts";
 import type { ModelFacts } from "../models/model.ts";
 import { afterFailure, explainFailure, type RetryDelay } from "./after-failure.ts";
-import { isCrashLooping } from "./calls/plan-call.ts";
+import { nextCall } from "./calls/next-call.ts";
+import { modeOf } from "./calls/permit.ts";
+import { isCrashLooping, planCall } from "./calls/plan-call.ts";
 import { hasUnasked, hookDue, turnSubject, vetoOf } from "./hooks.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { isTimeUp } from "./time-limit.ts";
@@ -34,6 +37,10 @@ export type Step =
   /** Give each open call its result; what is to be done about it is planned right before (`planCall`). */
   | { readonly type: "runTools" }
   | { readonly type: "interrupt"; readonly request: InterruptRequest }
+  /** Calls are open, and about each that could be next somebody has been asked. */
+  | { readonly type: "pause" }
+  /** The model has to know what it may do. */
+  | { readonly type: "tellMode"; readonly mode: PermissionMode }
   | { readonly type: "stop"; readonly reason: RunEnd }
   | { readonly type: "fail"; readonly error: RunFailed["error"] };
 
@@ -46,7 +53,7 @@ export function nextStep(state: SessionState, agent: Agent, known: Knowledge): S
       : { type: "startRun", model: state.unanswered.model ?? agent.model.id };
   }
   if (run.part !== null) return { type: "settleAnswer" };
-  if (state.openCalls.length > 0) return { type: "runTools" };
+  if (state.openCalls.length > 0) return openCalls(state, run, agent, known);
   if (run.stopRequested) return { type: "stop", reason: "stopped" };
   if (run.ending !== null) return { type: "stop", reason: run.ending };
   if (isWaiting(run)) return { type: "wait" };
@@ -59,6 +66,14 @@ export function nextStep(state: SessionState, agent: Agent, known: Knowledge): S
   }
   if (isOver) return { type: "stop", reason: "timeLimit" };
   return run.failures.length > 0 ? recover(state, run, agent, known) : nextTurn(state, run, agent, known);
+}
+
+function openCalls(state: SessionState, run: RunState, agent: Agent, known: Knowledge): Step {
+  if (isWaiting(run)) return { type: "wait" };
+  if (run.interrupts.length === 0) return { type: "runTools" };
+  const situation = { state, run, agent, now: known.now, added: known.addedRules() };
+  const due = nextCall(state.openCalls, new Map(), (call) => planCall(call, situation), agent);
+  return due === null ? { type: "pause" } : { type: "runTools" };
 }
 
 function nextTurn(state: SessionState, run: RunState, agent: Agent, known: Knowledge): Step {
@@ -95,6 +110,8 @@ function request(
 ): Step {
   const hook = hookDue(state, agent);
   if (hook !== null) return { type: "askHooks", ...hook };
+  const mode = modeToTell(state, agent);
+  if (mode !== null) return { type: "tellMode", mode };
   const cause = contextDue(state, agent);
   if (cause !== null) return { type: "openContext", cause };
   const compaction = compactFirst(state, run, agent, known.facts(run.model), { isOverflow: false });
@@ -102,6 +119,13 @@ function request(
   const exceeded = budgetOf(state, agent, run, known).exceeded;
   if (exceeded !== null) return { type: "interrupt", request: exceeded };
   return { type: "callModel", attempt: run.attempts + 1, delay };
+}
+
+/** In plan mode the model must know it, and when it is over. What other modes ask or refuse it is told call by call. */
+function modeToTell(state: SessionState, agent: Agent): PermissionMode | null {
+  const mode = modeOf(state, agent);
+  const isPlanning = mode === "plan";
+  return isPlanning === (state.toldMode === "plan") ? null : mode;
 }
 
 /** A compaction that is due and that no hook has forbidden. */

@@ -5,9 +5,9 @@ import type { RunState } from "../log/state.ts";
 import type { LoopControl } from "./loop-ports.ts";
 import type { SessionWriter } from "./session-writer.ts";
 
-/** @pure */
-export function isTimeUp({ startedAt }: RunState, { limits }: Agent, now: number): boolean {
-  return now - startedAt >= limits.durationMs;
+/** The time for which a run waits for people does not count. @pure */
+export function isTimeUp({ startedAt, askingSince }: RunState, { limits }: Agent, now: number): boolean {
+  return (askingSince ?? now) - startedAt >= limits.durationMs;
 }
 
 /**
@@ -66,7 +66,7 @@ function startTimer(run: RunState, agent: Agent, clock: Clock): Timer {
 
   /** Not before the decision sees it, too: timers can be early. */
   async function strike(): Promise<void> {
-    while (!isTimeUp(run, agent, clock.now())) {
+    while (clock.now() - startedAt < agent.limits.durationMs) {
       await clock.sleep(startedAt + agent.limits.durationMs - clock.now(), over.signal);
     }
     up.abort(new AppError("timeout", "the run has reached its time limit"));

@@ -9,7 +9,7 @@ import type { Tool, ToolDefinition } from "./tool.ts";
  * @throws Error when the schema cannot be written as JSON Schema (dates, functions, transforms without input form).
  */
 export function defineTool<Schema extends z.ZodType>(definition: ToolDefinition<Schema>): Tool {
-  const { input: schema, output, run, reconcile } = definition;
+  const { input: schema, output, run, reconcile, risk, preview } = definition;
   return {
     name: definition.name,
     description: definition.description,
@@ -18,6 +18,12 @@ export function defineTool<Schema extends z.ZodType>(definition: ToolDefinition<
     effect: definition.effect ?? "once",
     ...(definition.parallel === undefined ? {} : { parallel: definition.parallel }),
     ...(definition.timeoutMs === undefined ? {} : { timeoutMs: definition.timeoutMs }),
+    ...(risk === undefined
+      ? {}
+      : { risk: typeof risk === "function" ? (input) => risk(input as z.output<Schema>) : risk }),
+    ...(preview === undefined
+      ? {}
+      : { preview: (input, context) => preview(input as z.output<Schema>, context) }),
     parse(input) {
       const parsed = schema.safeParse(input);
       return parsed.success

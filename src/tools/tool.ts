@@ -1,7 +1,8 @@
 import type { z } from "zod";
 import type { JsonSchema } from "../lib/json.ts";
 import type { ResultBlock } from "../log/content.ts";
-import type { Effect } from "../log/entry.ts";
+import type { CallPreview, Effect } from "../log/entry.ts";
+import type { DeclaredRisk } from "../permissions/policy.ts";
 import type { Sandbox } from "../sandboxes/sandbox.ts";
 
 /** The port to something that the model may call. */
@@ -22,6 +23,11 @@ export interface Tool {
   readonly parallel?: boolean;
   /** Default 2 minutes. The tool's signal is aborted then. */
   readonly timeoutMs?: number;
+  /**
+   * How hard its calls are to take back, and how far they reach; from it follows what asks a person. A function must be pure, and gets
+   * checked arguments. Default: `readonly` changes nothing, anything else is hard to take back and reaches outside.
+   */
+  readonly risk?: DeclaredRisk | ((input: unknown) => DeclaredRisk);
 
   /** Checks the model's arguments. Never throws. */
   parse(input: unknown): ParsedInput;
@@ -37,6 +43,15 @@ export interface Tool {
    * Must settle soon after `context.signal` is aborted; if it does not, the call is finished without it.
    */
   run(input: unknown, context: ToolContext): Promise<ToolResult>;
+
+  /**
+   * What a call would change, for the person who is asked about it: asked before it starts, and changes nothing. Null: there is
+   * nothing to show. A failure is not told to anybody.
+   */
+  preview?(
+    input: unknown,
+    context: Pick<ToolContext, "sessionId" | "signal" | "sandbox">,
+  ): Promise<CallPreview | null>;
 
   /**
    * For `effect: "reconcile"`: what became of the operation that an earlier process started. `run` is called again only
@@ -87,7 +102,28 @@ export interface ToolContext {
   sandbox(): Promise<Sandbox>;
   /** Shows output to watchers while the call runs; not stored. */
   emit(output: ToolOutput): void;
+  /**
+   * Asks a person. While nobody has answered nothing runs and nothing is held: the call ends here (its signal is aborted, `ask`
+   * rejects), and is started anew from its beginning when there is an answer, with the same operation id and `attempt` one more. Then
+   * `ask` resolves at once. So ask before doing anything that must not be done twice, and ask the same questions in the same order.
+   */
+  ask(question: Question): Promise<Answer>;
 }
+
+export interface Question {
+  /** For people: what is to be decided, and what they need to know for it. */
+  readonly message: string;
+  /** JSON Schema of the value that is asked for. Default: any text. */
+  readonly schema?: JsonSchema;
+  /** Where they have to go, to log in for example; then `value` is what they say when they are back. */
+  readonly url?: string;
+}
+
+export type Answer =
+  | { readonly type: "answered"; readonly value: unknown; readonly actor: string | null }
+  | { readonly type: "rejected"; readonly feedback: string | null; readonly actor: string | null }
+  /** Nobody has answered in time. */
+  | { readonly type: "expired" };
 
 export type ToolOutput =
   | { readonly type: "output"; readonly stream: "stdout" | "stderr"; readonly text: string }
@@ -104,6 +140,11 @@ export interface ToolDefinition<Schema extends z.ZodType> {
   /** Default false. */
   readonly parallel?: boolean;
   readonly timeoutMs?: number;
+  readonly risk?: DeclaredRisk | ((input: z.output<Schema>) => DeclaredRisk);
+  readonly preview?: (
+    input: z.output<Schema>,
+    context: Pick<ToolContext, "sessionId" | "signal" | "sandbox">,
+  ) => Promise<CallPreview | null>;
   readonly run: (
     input: z.output<Schema>,
     context: ToolContext,

@@ -1,8 +1,12 @@
 import type { Agent } from "../../agents/agent.ts";
-import type { OpenCall } from "../../log/state.ts";
+import { neutraliseMarkers } from "../../log/markers.ts";
+import { type OpenCall, questionAbout } from "../../log/state.ts";
+import { askOutcome, askPerson } from "../approvals/ask-person.ts";
+import { classify } from "../approvals/classify.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";
 import { currentRun, type SessionWriter } from "../session-writer.ts";
-import { performCall, type ToolPlan } from "./perform-call.ts";
+import { nextCall } from "./next-call.ts";
+import { performCall } from "./perform-call.ts";
 import { type CallPlan, isIndependent, planCall } from "./plan-call.ts";
 import { askAfterTool, askBeforeTool, needsAsking } from "./tool-hooks.ts";
 
@@ -11,16 +15,15 @@ import { askAfterTool, askBeforeTool, needsAsking } from "./tool-hooks.ts";
  * start while its answer is still being written and then goes on into the step that waits for it. A call that has started
  * according to the log and is not under way here was left behind by a node that died.
  *
- * The order: calls that are independent of others (`isIndependent`) run side by side, `agent.limits.parallelCalls` at most.
- * Any other call waits for all before it, and all behind it wait for it.
+ * The order is that of `nextCall`, with `agent.limits.parallelCalls` at once at most.
  */
 export interface Calls {
   /** How many are under way. */
   readonly underWay: number;
   /** What to do about the first of the calls, in their order, that may begin now; null when there is none. */
-  next(calls: readonly OpenCall[]): CallPlan | null;
+  next(calls: readonly OpenCall[]): DuePlan | null;
   /** Does what the plan says, beginning at once. Resolves when it is over, however it went. */
-  perform(plan: CallPlan): Promise<void>;
+  perform(plan: DuePlan): Promise<void>;
   /** Resolves when another call that was under way has ended. Rejects when one could not be performed: a defect. */
   ended(): Promise<void>;
 }
@@ -47,25 +50,40 @@ export function createCalls(
     bell.reject(error);
   }
 
-  async function performWithHooks(plan: ToolPlan): Promise<void> {
+  async function performWithHooks(plan: ActivePlan): Promise<void> {
     // What had started when its node died was asked about before.
-    const isNew = plan.type === "run" && plan.call.started === null;
+    const isNew = (plan.type === "run" || plan.type === "ask") && plan.call.started === null;
     const asked = isNew ? await afterHooks(plan) : plan;
-    if (asked.type === "finish") {
-      if (!control.abandoned.aborted) finishUnstarted(asked, writer);
-      return;
+    if (control.abandoned.aborted) return;
+    switch (asked.type) {
+      case "wait":
+        return;
+      case "finish":
+        finishUnstarted(asked, writer);
+        return;
+      case "ask":
+        if (control.cancelSignal().aborted) return;
+        if (asked.whom === "classifier") await classify(asked, writer, agent, ports, control);
+        else await askPerson(asked, writer, agent, ports, control);
+        return;
+      case "askOutcome":
+        askOutcome(asked, writer, agent, ports);
+        return;
+      default: {
+        withdrawQuestion(asked, writer);
+        const executed = await performCall(asked, writer, agent, ports, control);
+        if (executed !== null) await askAfterTool(asked.call, executed, writer, agent, ports, control);
+      }
     }
-    const executed = await performCall(asked, writer, ports, control);
-    if (executed !== null) await askAfterTool(asked.call, executed, writer, agent, ports, control);
   }
 
   /**
    * What hooks say is in the log, so that the call is planned anew when one has been asked: the next one is asked about what
    * would run, and only while rules allow it.
    */
-  async function afterHooks(asked: Extract<CallPlan, { type: "run" }>): Promise<CallPlan> {
+  async function afterHooks(asked: Extract<CallPlan, { type: "run" | "ask" }>): Promise<CallPlan> {
     let plan: CallPlan = asked;
-    while (plan.type === "run" && needsAsking(plan.call, plan.tool.name, writer.state, agent)) {
+    while (isToStart(plan) && needsAsking(plan.call, plan.tool.name, writer.state, agent)) {
       await askBeforeTool(plan, writer, agent, ports, control);
       plan = planOpen(plan.call);
       // Nothing was asked: the call is not going to start.
@@ -78,7 +96,8 @@ export function createCalls(
   function planOpen(call: OpenCall): CallPlan {
     const { state } = writer;
     const now = state.openCalls.find(({ callId }) => callId === call.callId) ?? call;
-    return planCall(now, { state, run: currentRun(writer), agent, now: ports.clock.now() });
+    const [run, added] = [currentRun(writer), ports.addedRules()];
+    return planCall(now, { state, run, agent, now: ports.clock.now(), added });
   }
 
   return {
@@ -87,16 +106,7 @@ export function createCalls(
     },
     next(calls) {
       if (underWay.size >= agent.limits.parallelCalls) return null;
-      let isBusy = false;
-      for (const call of calls) {
-        if (call.result !== null) continue;
-        const known = underWay.get(call.callId);
-        const mayShare = known ?? isIndependent(call, agent);
-        if (known === undefined && (mayShare || !isBusy)) return planOpen(call);
-        if (!mayShare) return null;
-        isBusy = true;
-      }
-      return null;
+      return nextCall(calls, underWay, planOpen, agent);
     },
     async perform(plan) {
       if (plan.type === "finish") {
@@ -125,12 +135,29 @@ function newBell(): PromiseWithResolvers<void> {
   return bell;
 }
 
-function finishUnstarted(
-  { call, outcome, text }: Extract<CallPlan, { type: "finish" }>,
-  writer: SessionWriter,
-): void {
+export type DuePlan = NonNullable<ReturnType<typeof nextCall>>;
+
+/** Plans that lead to something. */
+type ActivePlan = Exclude<CallPlan, { type: "wait" | "finish" }>;
+
+function isToStart(plan: CallPlan): plan is Extract<CallPlan, { type: "run" | "ask" }> {
+  return plan.type === "run" || plan.type === "ask";
+}
+
+function finishUnstarted(plan: Extract<CallPlan, { type: "finish" }>, writer: SessionWriter): void {
+  const { call, outcome, text, permission } = plan;
+  withdrawQuestion(plan, writer);
   const { id: runId } = currentRun(writer);
   const { callId, name } = call;
-  const blocks = [{ type: "text" as const, text }];
-  writer.append({ type: "toolFinished", runId, callId, name, outcome, blocks, durationMs: 0 });
+  const blocks = [{ type: "text" as const, text: neutraliseMarkers(text) }];
+  const details = permission === undefined ? {} : { details: { permission } };
+  writer.append({ type: "toolFinished", runId, callId, name, outcome, blocks, ...details, durationMs: 0 });
+}
+
+/** What has been decided otherwise meanwhile, by a rule or a stop, nobody has to be asked about any more. */
+function withdrawQuestion({ call }: CallPlan, writer: SessionWriter): void {
+  const open = questionAbout(call.callId, currentRun(writer));
+  if (open === undefined) return;
+  const { interruptId } = open;
+  writer.append({ type: "interruptResolved", interruptId, answer: { action: "withdrawn" } });
 }

@@ -6,8 +6,7 @@ import { hasUnasked } from "../hooks.ts";
 import type { LoopControl } from "../loop-ports.ts";
 import { currentRun, type SessionWriter } from "../session-writer.ts";
 import type { CallIds } from "../turn/call-ids.ts";
-import type { Calls } from "./calls.ts";
-import type { CallPlan } from "./plan-call.ts";
+import type { Calls, DuePlan } from "./calls.ts";
 
 /**
  * Starts the calls of one answer while the model still writes the rest of it. A call begins early when it would begin now if
@@ -56,12 +55,12 @@ export function createEarlyStart(
     }
   }
 
-  function nextPlan(): CallPlan | null {
+  function nextPlan(): DuePlan | null {
     if (isOver || latest === undefined || control.draining() || control.cancelSignal().aborted) return null;
     return calls.next(callsOf(ids.translate(latest.blocks), writer.state.openCalls));
   }
 
-  function isRecorded({ call }: CallPlan): boolean {
+  function isRecorded({ call }: DuePlan): boolean {
     return writer.state.openCalls.some(({ callId }) => callId === call.callId);
   }
 

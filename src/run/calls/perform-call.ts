@@ -1,13 +1,17 @@
-import { isAppError } from "../../lib/errors.ts";
+import type { Agent } from "../../agents/agent.ts";
+import { AppError, isAppError } from "../../lib/errors.ts";
 import { sha256 } from "../../lib/ids.ts";
 import { raceSignal } from "../../lib/streams.ts";
 import type { ToolFinished } from "../../log/entry.ts";
-import type { OpenCall } from "../../log/state.ts";
+import type { OpenCall, PersonsAnswer } from "../../log/state.ts";
+import { riskOf } from "../../permissions/risk.ts";
 import { execute, reconcile } from "../../tools/execute.ts";
 import type { Executed } from "../../tools/present-result.ts";
-import type { ToolContext } from "../../tools/tool.ts";
+import type { Answer, ToolContext } from "../../tools/tool.ts";
+import { askForTool, askPerson, previewOf } from "../approvals/ask-person.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";
 import { currentRun, type SessionWriter } from "../session-writer.ts";
+import { bindingOf, policyCall } from "./permit.ts";
 import { type CallPlan, NOT_STARTED } from "./plan-call.ts";
 import { noteOfChange } from "./tool-hooks.ts";
 
@@ -21,18 +25,53 @@ export type ToolPlan = Extract<CallPlan, { type: "run" | "reconcile" }>;
 export async function performCall(
   plan: ToolPlan,
   writer: SessionWriter,
+  agent: Agent,
   ports: LoopPorts,
   control: LoopControl,
 ): Promise<Pick<ToolFinished, "outcome" | "blocks"> | null> {
   const { callId, name } = plan.call;
   const { id: runId } = currentRun(writer);
+  if (await hasChanged(plan, writer, ports, control)) {
+    await askAgain(plan, writer, agent, ports, control);
+    return null;
+  }
   const elapsed = stopwatch(plan, ports);
-  const attempt = beginAttempt(plan, runId, writer, ports, control);
+  const attempt = beginAttempt(plan, runId, writer, agent, ports, control);
   const executed = await (plan.type === "run" ? attempt.start(plan.attempt) : attempt.resume(plan.denied));
-  if (executed === ABANDONED) return null;
+  if (executed === ABANDONED || executed === SUSPENDED) return null;
   const blocks = [...executed.blocks, ...noteOfChange(plan.call, writer.state)];
   writer.append({ type: "toolFinished", runId, callId, name, ...executed, blocks, durationMs: elapsed() });
   return executed;
+}
+
+/** What a person has approved was shown to them as it was then; what has changed since they have to see. */
+async function hasChanged(
+  { type, call, tool, input }: ToolPlan,
+  writer: SessionWriter,
+  ports: LoopPorts,
+  control: LoopControl,
+): Promise<boolean> {
+  const { approval, started } = call;
+  if (type !== "run" || started !== null || approval === null || approval.basis === null) return false;
+  // Arguments that a person has written are theirs to answer for.
+  if (approval.answer.action !== "approve") return false;
+  const preview = await previewOf(tool, input, writer, ports, control);
+  return preview !== null && preview.basis !== approval.basis;
+}
+
+async function askAgain(
+  { call, tool, input, permission }: ToolPlan,
+  writer: SessionWriter,
+  agent: Agent,
+  ports: LoopPorts,
+  control: LoopControl,
+): Promise<void> {
+  const risk = riskOf(policyCall(tool, input));
+  const reason = "the approval was for something else";
+  const decision = { type: "ask", permission, risk, reason } as const;
+  const binding = bindingOf(tool, call.input, agent);
+  const plan = { type: "ask", whom: "person", call, tool, input, binding, decision } as const;
+  await askPerson(plan, writer, agent, ports, control, true);
 }
 
 /** A call that went on while no process watched it counts from its own start, which only the wall clock knows. */
@@ -49,50 +88,65 @@ function beginAttempt(
   plan: ToolPlan,
   runId: string,
   writer: SessionWriter,
+  agent: Agent,
   ports: LoopPorts,
   control: LoopControl,
 ) {
-  const { call, tool, input } = plan;
+  const { call, tool, input, permission } = plan;
   const { callId, name } = call;
   const { sessionId } = writer.lease;
   const operationId = operationOf(call, sessionId);
   const cancel = control.cancelSignal();
+  const suspension = new AbortController();
 
-  async function start(attempt: number): Promise<Executed | Unstarted | typeof ABANDONED> {
+  async function start(attempt: number): Promise<Executed | Unstarted | Left> {
     if (cancel.aborted) return unstarted();
-    writer.append({ type: "toolStarted", runId, callId, operationId, name, effect: tool.effect, attempt });
+    const { effect } = tool;
+    writer.append({ type: "toolStarted", runId, callId, operationId, name, effect, attempt, permission });
     // Intent before effect: whatever can change something waits until its start is on disk.
     if (tool.effect !== "readonly") await writer.durable();
     if (cancel.aborted) return unstarted();
-    return orAbandon(execute(tool, input, contextOf(attempt)));
+    return orLeave(execute(tool, input, contextOf(attempt)));
   }
 
-  async function resume(denied: string | null): Promise<Executed | Unstarted | typeof ABANDONED> {
+  async function resume(denied: string | null): Promise<Executed | Unstarted | Left> {
     if (tool.reconcile === undefined || call.started === null)
       throw new Error(`${name} cannot be reconciled`);
     const { attempt } = call.started;
     const asked = { ...tool, reconcile: tool.reconcile };
-    const answer = await orAbandon(reconcile(asked, input, contextOf(attempt)));
+    const answer = await orLeave(reconcile(asked, input, contextOf(attempt)));
     if (answer !== "notStarted") return answer;
     return denied === null
       ? start(attempt + 1)
       : { outcome: "denied", blocks: [{ type: "text", text: denied }] };
   }
 
-  function unstarted(): Unstarted | typeof ABANDONED {
+  function unstarted(): Unstarted | Left {
     if (control.abandoned.aborted) return ABANDONED;
     const text = isAppError(cancel.reason, "timeout") ? NOT_STARTED.timeUp : NOT_STARTED.stopped;
     return { outcome: "cancelled", blocks: [{ type: "text", text }] };
   }
 
   function contextOf(attempt: number): ToolContext {
+    let asked = 0;
     return {
       sessionId,
       runId,
       callId,
       operationId,
       attempt,
-      signal: cancel,
+      signal: AbortSignal.any([cancel, suspension.signal]),
+      async ask(question) {
+        const answer = call.answers[asked];
+        asked += 1;
+        if (answer !== undefined) return answerOf(answer);
+        // The first question is the one that counts: whoever asks several at once asks the next one when it comes here again.
+        if (!suspension.signal.aborted && !cancel.aborted) {
+          askForTool(call, question, writer, agent, ports);
+          suspension.abort(WAITS_FOR_ANSWER);
+        }
+        throw WAITS_FOR_ANSWER;
+      },
       sandbox: () => ports.sandbox(sessionId),
       emit: (output) =>
         output.type === "output"
@@ -105,8 +159,10 @@ function beginAttempt(
    * A session that is abandoned is not stopped: commands that outlive this process go on, and whoever takes the session
    * over asks what became of them. So the work is left alone, and its result is not waited for.
    */
-  function orAbandon<T>(work: Promise<T>): Promise<T | typeof ABANDONED> {
-    return raceSignal(work, control.abandoned, ABANDONED);
+  async function orLeave<T>(work: Promise<T>): Promise<T | Left> {
+    const result = await raceSignal(work, control.abandoned, ABANDONED);
+    // Whatever a tool says that has asked a person, it comes here again when there is an answer.
+    return suspension.signal.aborted && !control.abandoned.aborted ? SUSPENDED : result;
   }
 
   return { start, resume };
@@ -118,6 +174,24 @@ function operationOf({ callId, started }: OpenCall, sessionId: string): string {
 }
 
 const ABANDONED = Symbol("abandoned");
+const SUSPENDED = Symbol("suspended");
+type Left = typeof ABANDONED | typeof SUSPENDED;
+
+const WAITS_FOR_ANSWER = new AppError(
+  "cancelled",
+  "a person has been asked; the call is started anew when they have answered",
+);
+
+function answerOf({ answer, actor }: PersonsAnswer): Answer {
+  switch (answer.action) {
+    case "respond":
+      return { type: "answered", value: answer.value, actor };
+    case "reject":
+      return { type: "rejected", feedback: answer.feedback ?? null, actor };
+    default:
+      return { type: "expired" };
+  }
+}
 
 interface Unstarted {
   readonly outcome: "cancelled" | "denied";

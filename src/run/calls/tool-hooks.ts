@@ -18,7 +18,7 @@ export function needsAsking(call: OpenCall, tool: string, state: SessionState, a
 
 /** Their answers are entries: plan the call anew afterwards. */
 export async function askBeforeTool(
-  { call, tool, input }: Extract<CallPlan, { type: "run" }>,
+  { call, tool, input }: Extract<CallPlan, { type: "run" | "ask" }>,
   writer: SessionWriter,
   agent: Agent,
   ports: Pick<LoopPorts, "clock">,
@@ -46,17 +46,20 @@ export async function askAfterTool(
 }
 
 /** For the model: its call was run with other arguments than it wrote. */
-export function noteOfChange({ callId }: OpenCall, state: SessionState): readonly TextBlock[] {
+export function noteOfChange({ callId, approval }: OpenCall, state: SessionState): readonly TextBlock[] {
   const changes = [...state.hooks.values()].filter(
     ({ point, subject, decision }) => point === "beforeTool" && subject === callId && decision === "change",
   );
-  return changes.map(({ hook, input, reason }) => ({
-    type: "text",
-    text: noteText(
-      `hook ${hook}`,
-      `It was run with other arguments than yours: ${JSON.stringify(input)}${reason === undefined ? "" : ` (${reason})`}`,
-    ),
-  }));
+  const byHooks = changes.map(({ hook, input, reason }) =>
+    note(`hook ${hook}`, input, reason === undefined ? "" : ` (${reason})`),
+  );
+  if (approval?.answer.action !== "edit") return byHooks;
+  return [note(approval.actor ?? "a person", approval.answer.input, ""), ...byHooks];
+}
+
+function note(source: string, input: unknown, reason: string): TextBlock {
+  const text = `It was run with other arguments than yours: ${JSON.stringify(input)}${reason}`;
+  return { type: "text", text: noteText(source, text) };
 }
 
 function beforeTool({ callId }: OpenCall, tool: string): HookMoment {

@@ -1,9 +1,15 @@
-import { AppError, isAppError } from "../../lib/errors.ts";
-import { formatDollars } from "../../lib/units.ts";
-import type { InterruptAnswer, InterruptRequest, ReservedBudget } from "../../log/entry.ts";
+import type { Agent } from "../../agents/agent.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { ApprovalRequest, InterruptAnswer, InterruptRequest, QuestionRequest } from "../../log/entry.ts";
 import { DEFAULT_TENANT } from "../../log/session-log.ts";
-import type { Command, RunQueue } from "../worker/queue.ts";
-import type { InterruptRecord } from "./interrupts.ts";
+import type { AddedRule } from "../../log/state.ts";
+import { ruleLike } from "../../permissions/rules.ts";
+import type { Tool } from "../../tools/tool.ts";
+import { bindingOf, policyCall } from "../calls/permit.ts";
+import type { RunQueue } from "../worker/queue.ts";
+import { checkLimit, checkTenant } from "./answer-budget.ts";
+import { actionsFor, type InterruptRecord } from "./interrupts.ts";
+import { misfitOf } from "./value-schema.ts";
 
 /** @throws AppError `not_found` */
 export async function interruptOf(
@@ -11,74 +17,131 @@ export async function interruptOf(
   sessionId: string,
   interruptId: string,
 ): Promise<InterruptRecord> {
-  const known = await queue.interrupts({ sessionId, limit: 1_000 });
-  const interrupt = known.find(({ id }) => id === interruptId);
+  const [interrupt] = await queue.interrupts({ sessionId, id: interruptId });
   if (interrupt !== undefined) return interrupt;
   throw new AppError("not_found", `the session "${sessionId}" has no interrupt "${interruptId}"`, {
-    hint: "`holdfast interrupts list` shows what waits for an answer.",
+    hint: "`holdfast approvals` shows what waits for an answer.",
   });
 }
 
-/** @throws AppError `invalid_input` for an answer after which the same would be asked again at once. */
-export function checkAnswer({ request, status }: InterruptRecord, answer: InterruptAnswer): void {
-  if (answer.action !== "raise" || status !== "open") return;
-  const { limitUsd, spentUsd } = request.budget;
-  const least = Math.max(limitUsd, spentUsd);
-  if (Number.isFinite(answer.limitUsd) && answer.limitUsd > least) return;
-  throw new AppError(
-    "invalid_input",
-    `the new limit has to be above ${formatDollars(least)}, which is used up`,
-    {
-      hint: "It replaces the limit, it is not added to it.",
-    },
+/** Who answers, and as whom: a tenant's name where they have none of their own. */
+export interface Answerer {
+  readonly actor: string | undefined;
+  readonly tenant: string | undefined;
+}
+
+/**
+ * Whether this answer can be given to this question by these people. That it is the first one is for the store to say.
+ * @throws AppError `invalid_input` for an answer that does not fit the question; `forbidden` for people who may not give it.
+ */
+export function checkAnswer(
+  { request, status }: InterruptRecord,
+  answer: InterruptAnswer,
+  { actor, tenant = DEFAULT_TENANT }: Answerer,
+  agent: Agent | undefined,
+): void {
+  const actions = actionsFor(request);
+  if (!actions.some((action) => action === answer.action)) {
+    throw new AppError(
+      "invalid_input",
+      `"${answer.action}" does not answer this question (${request.kind})`,
+      {
+        hint: `Possible: ${actions.join(", ")}.`,
+      },
+    );
+  }
+  checkPerson(request, actor);
+  if (request.kind === "budget") {
+    checkTenant(request, answer, tenant);
+    if (status === "open") checkLimit(request, answer);
+    return;
+  }
+  if (answer.action === "edit") checkEdit(request.call.tool, answer.input, agent);
+  if (answer.action === "respond" && "schema" in request) checkValue(request, answer.value);
+}
+
+/** @throws AppError `forbidden` */
+function checkPerson(
+  { approvers, excluded = [], quorum = 1 }: InterruptRequest,
+  actor: string | undefined,
+): void {
+  if (actor === undefined) {
+    if (approvers === undefined && excluded.length === 0 && quorum === 1) return;
+    throw new AppError("forbidden", "not everybody may answer this: say who you are", {
+      hint: approvers === undefined ? "Name yourself (actor)." : `Those who may: ${approvers.join(", ")}.`,
+    });
+  }
+  if (excluded.includes(actor)) {
+    throw new AppError("forbidden", `${actor} has asked for this, and somebody else has to answer`);
+  }
+  if (approvers !== undefined && !approvers.includes(actor)) {
+    throw new AppError("forbidden", `${actor} may not answer this`, {
+      hint: `Those who may: ${approvers.join(", ")}.`,
+    });
+  }
+}
+
+/** @throws AppError `invalid_input` */
+function checkEdit(name: string, input: unknown, agent: Agent | undefined): void {
+  const tool = agent?.tools.get(name);
+  // Of an agent that other processes serve: they check it before the call starts, and ask anew.
+  if (agent === undefined) return;
+  if (tool === undefined) throw new AppError("conflict", `the agent has no tool "${name}" any more`);
+  const parsed = tool.parse(input);
+  if (parsed.ok) return;
+  throw new AppError("invalid_input", `these arguments do not fit ${name}:\n${parsed.complaint}`, {
+    hint: "The question is still open.",
+  });
+}
+
+/** @throws AppError `invalid_input` */
+function checkValue({ schema }: QuestionRequest, value: unknown): void {
+  const misfit = schema === undefined ? null : misfitOf(value, schema);
+  if (misfit === null) return;
+  throw new AppError("invalid_input", `this value is not what was asked for:\n${misfit}`, {
+    hint: "The question is still open.",
+  });
+}
+
+/**
+ * Whether what was asked about has changed meanwhile: the tool as it is declared, or the agent's rules. The arguments cannot:
+ * they are in the log.
+ */
+export function isStale(request: InterruptRequest, agent: Agent | undefined): request is ApprovalRequest {
+  if (agent === undefined || (request.kind !== "approval" && request.kind !== "breakpoint")) return false;
+  const tool = agent.tools.get(request.call.tool);
+  return tool === undefined || bindingOf(tool, request.call.input, agent) !== request.binding;
+}
+
+export function staleError({ call }: ApprovalRequest): AppError {
+  return new AppError(
+    "conflict",
+    `${call.tool} or the rules of its agent have changed since this was asked, so the answer does not count`,
+    { hint: "What is to be decided now is asked anew.", details: { stale: true } },
   );
 }
 
 /**
- * What sessions of several tenants share is not a tenant's to raise, nor is the limit that the server sets it. Callers without a
- * tenant of their own are whoever runs the server.
- * @throws AppError `forbidden`
+ * The rules that "always" makes of an approval: exactly what was asked, and nothing more.
+ * @throws AppError `invalid_input` where no rule can say it.
  */
-export function checkAuthority(
+export function rulesOfAnswer(
   { request }: InterruptRecord,
   answer: InterruptAnswer,
-  tenant: string = DEFAULT_TENANT,
-): void {
-  const { scope, key } = request.budget;
-  if (tenant === DEFAULT_TENANT || answer.action !== "raise" || !isShared(scope)) return;
-  throw new AppError("forbidden", `today's budget of the ${scope} "${key}" is not the tenant's to raise`, {
-    hint: "Ask whoever runs the server to raise it, or end the run.",
+  agent: Agent | undefined,
+): readonly AddedRule[] {
+  if (answer.action !== "approve" || answer.always === undefined) return [];
+  if (request.kind === "breakpoint") {
+    throw new AppError("invalid_input", "a breakpoint asks every time: it cannot be approved for good");
+  }
+  const { always: scope } = answer;
+  const rules = request.kind === "approval" ? rulesFor(request, agent?.tools.get(request.call.tool)) : [];
+  if (rules.length > 0) return rules.map((rule) => ({ scope, list: "allow", rule }));
+  throw new AppError("invalid_input", "no rule can say exactly this, so it cannot be approved for good", {
+    hint: "Approve it this once, or write a rule into harness.json.",
   });
 }
 
-/** The most sessions that one answer sets going. Those beyond ask again. */
-const MAX_ALIKE = 1_000;
-
-/**
- * Sessions that wait for the same budget need not be answered one by one. Somebody else may have been faster with some. Those
- * that ask at the new limit, or above it, ask something else: an answer may be repeated long after it was given.
- */
-export async function answerAlike(
-  queue: Pick<RunQueue, "interrupts" | "enqueue">,
-  { request }: InterruptRecord,
-  command: Extract<Command, { readonly type: "answer" }>,
-): Promise<void> {
-  const { scope, key } = request.budget;
-  const { answer } = command;
-  if (answer.action !== "raise" || !isShared(scope)) return;
-  const open = await queue.interrupts({ status: "open", limit: MAX_ALIKE });
-  const alike = open.filter(
-    ({ request: { budget } }) =>
-      budget.scope === scope && budget.key === key && budget.limitUsd < answer.limitUsd,
-  );
-  const answers = alike.map(({ id, sessionId }) =>
-    queue.enqueue(sessionId, { ...command, interruptId: id }).catch((error: unknown) => {
-      if (!isAppError(error, "conflict") && !isAppError(error, "not_found")) throw error;
-    }),
-  );
-  await Promise.all(answers);
-}
-
-function isShared(scope: InterruptRequest["budget"]["scope"]): scope is ReservedBudget["scope"] {
-  return scope === "agent" || scope === "tenant";
+function rulesFor({ call }: ApprovalRequest, tool: Tool | undefined): readonly string[] {
+  return tool === undefined ? [] : ruleLike(policyCall(tool, call.input));
 }

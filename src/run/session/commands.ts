@@ -7,13 +7,15 @@ import type { UserBlock } from "../../log/content.ts";
 import type { Entry } from "../../log/entry.ts";
 import { neutraliseMarkers } from "../../log/markers.ts";
 import { DEFAULT_TENANT, type SessionLog, type SessionRecord } from "../../log/session-log.ts";
+import { parseRule } from "../../permissions/rules.ts";
 import type { SandboxPool } from "../../sandboxes/pool.ts";
 import { prepareImages } from "../../tools/images.ts";
 import type { Knowledge } from "../knowledge.ts";
 import type { LoopPorts } from "../loop-ports.ts";
 import { unpricedBudgets } from "../turn/budget.ts";
 import type { Command, RunQueue } from "../worker/queue.ts";
-import { answerAlike, checkAnswer, checkAuthority, interruptOf } from "./answer.ts";
+import { checkAnswer, interruptOf, isStale, rulesOfAnswer, staleError } from "./answer.ts";
+import { answerAlike } from "./answer-budget.ts";
 import type { CostLedger } from "./costs.ts";
 import type { RunEvent } from "./events.ts";
 import { type ContextPorts, readContext } from "./read-context.ts";
@@ -192,15 +194,47 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
 
     interrupts: (filter) => log.interrupts({ ...filter, ...ofTenant }),
 
-    async answer(sessionId, interruptId, answer, { actor = actorOf(tenant), idempotencyKey } = {}) {
-      await existing(sessionId);
+    async answer(sessionId, interruptId, answer, { actor = actorOf(tenant), idempotencyKey, channel } = {}) {
+      const agent = served((await existing(sessionId)).agent);
       const interrupt = await interruptOf(log, sessionId, interruptId);
-      checkAuthority(interrupt, answer, tenant);
-      checkAnswer(interrupt, answer);
-      const command = withoutUndefined({ type: "answer", interruptId, answer, actor } as const);
+      checkAnswer(interrupt, answer, { actor, tenant }, agent);
+      const about = { type: "answer", interruptId, actor, channel } as const;
+      if (interrupt.status === "open" && isStale(interrupt.request, agent)) {
+        await log.enqueue(sessionId, withoutUndefined({ ...about, answer: { action: "stale" } } as const));
+        throw staleError(interrupt.request);
+      }
+      const rules = rulesOfAnswer(interrupt, answer, agent);
+      if (rules.some(({ scope }) => scope === "agent") && isTenant(tenant)) throw notTheirs();
+      const command = withoutUndefined({
+        ...about,
+        answer,
+        rules: rules.length === 0 ? undefined : rules,
+      } as const);
       await log.enqueue(sessionId, command, idempotencyKey);
       await answerAlike(log, interrupt, command);
       return interruptOf(log, sessionId, interruptId);
+    },
+
+    async setMode(sessionId, mode, actor = actorOf(tenant)) {
+      const agent = served((await existing(sessionId)).agent);
+      if (mode === "bypass" && agent?.permissions.mayBypass !== true) {
+        throw new AppError(
+          "forbidden",
+          "bypass is not possible here: whoever starts the process has to allow it",
+          {
+            hint: "Start it with --allow-bypass, in an isolated sandbox and for callers of this machine only.",
+          },
+        );
+      }
+      await log.enqueue(sessionId, withoutUndefined({ type: "mode", mode, actor } as const));
+    },
+
+    async addRule(sessionId, rule, actor = actorOf(tenant)) {
+      await existing(sessionId);
+      const parsed = parseRule(rule.rule);
+      if (!parsed.ok) throw new AppError("invalid_input", `this is not a rule: ${parsed.complaint}`);
+      if (rule.scope === "agent" && isTenant(tenant)) throw notTheirs();
+      await log.enqueue(sessionId, withoutUndefined({ type: "rule", rule, actor } as const));
     },
 
     costs: (query) => log.costs({ ...query, ...ofTenant }),
@@ -242,6 +276,17 @@ function checkSessionId(id: string): void {
   if (SESSION_ID.test(id)) return;
   throw new AppError("invalid_input", `"${id.slice(0, 80)}" cannot be a session id`, {
     hint: "Use 1 to 256 letters, digits and . _ : -, starting with a letter or digit.",
+  });
+}
+
+/** Not whoever runs the server. */
+function isTenant(tenant: string | undefined): boolean {
+  return tenant !== undefined && tenant !== DEFAULT_TENANT;
+}
+
+function notTheirs(): AppError {
+  return new AppError("forbidden", "rules for all sessions of an agent are not a tenant's to make", {
+    hint: "Make it a rule of this session, or ask whoever runs the server.",
   });
 }
 

@@ -2,6 +2,7 @@ import type { InterruptAnswer, InterruptRequest } from "../../log/entry.ts";
 
 /** A question to a person on which a run waits, or waited. */
 export interface InterruptRecord {
+  /** Unique over all sessions. */
   readonly id: string;
   readonly sessionId: string;
   readonly agent: string;
@@ -10,15 +11,24 @@ export interface InterruptRecord {
   readonly at: number;
   readonly request: InterruptRequest;
   readonly status: InterruptStatus;
-  /** Null unless somebody has answered. */
+  /** Who has approved already, where several have to. */
+  readonly votes: readonly Vote[];
+  /** Null unless somebody has answered, or time has. */
   readonly answered: {
     readonly answer: InterruptAnswer;
     readonly actor: string | null;
+    /** "cli", "http", "link"; "clock" for what time has answered; null where nobody said. */
+    readonly channel: string | null;
     readonly at: number;
   } | null;
 }
 
-/** `closed`: its run ended otherwise. */
+export interface Vote {
+  readonly actor: string;
+  readonly at: number;
+}
+
+/** `closed`: its run ended otherwise, or a rule has decided it meanwhile. */
 export const interruptStatuses = ["open", "answered", "closed"] as const;
 
 export type InterruptStatus = (typeof interruptStatuses)[number];
@@ -28,6 +38,29 @@ export interface InterruptFilter {
   readonly agent?: string;
   readonly tenant?: string;
   readonly sessionId?: string;
+  readonly id?: string;
   /** Default 100, at most 1,000. */
   readonly limit?: number;
+}
+
+export type PersonsAction = Exclude<
+  InterruptAnswer["action"],
+  "expired" | "abandoned" | "stale" | "withdrawn"
+>;
+
+/** What a person may answer to it. @pure */
+export function actionsFor({ kind, quorum = 1 }: InterruptRequest): readonly PersonsAction[] {
+  switch (kind) {
+    case "approval":
+    case "breakpoint":
+      // Several people cannot be of one mind about arguments that each writes anew.
+      return quorum > 1 ? ["approve", "reject"] : ["approve", "edit", "reject", "respond"];
+    case "question":
+    case "auth":
+      return ["respond", "reject"];
+    case "outcome":
+      return ["done", "retry", "skip"];
+    case "budget":
+      return ["raise", "end"];
+  }
 }

@@ -1,7 +1,8 @@
 import type { ContextView } from "../../context/view.ts";
 import type { UserBlock } from "../../log/content.ts";
-import type { Delivery, Entry, InterruptAnswer } from "../../log/entry.ts";
+import type { Delivery, Entry, InterruptAnswer, PermissionMode } from "../../log/entry.ts";
 import type { EraseOptions, SessionFilter, SessionRecord } from "../../log/session-log.ts";
+import type { AddedRule } from "../../log/state.ts";
 import type { Execution, Sandbox } from "../../sandboxes/sandbox.ts";
 import type { InboxItem } from "../worker/queue.ts";
 import type { CostQuery, CostReport } from "./costs.ts";
@@ -76,11 +77,11 @@ export interface Sessions {
   interrupts(filter?: InterruptFilter): Promise<readonly InterruptRecord[]>;
 
   /**
-   * A person's answer. The first one counts, and is durable when this resolves. A budget of an agent or a tenant is raised for
-   * all sessions that wait because of it.
-   * @throws AppError `conflict` for a second answer, with who gave the first and when, or when the run has ended meanwhile;
-   * `invalid_input` for a limit that is no higher than the one that is used up; `forbidden` for a tenant that would raise a
-   * budget of its agent or its own.
+   * A person's answer. The first one counts, and is durable when this resolves. Where several people have to approve, each
+   * approval but the last is a vote. A budget of an agent or a tenant is raised for all sessions that wait because of it.
+   * @throws AppError `conflict` for a second answer, with who gave the first and when, when the run has ended meanwhile, or when tool
+   * or rules have changed since (`details.stale`; it is asked anew); `invalid_input` for what does not answer the question;
+   * `forbidden` for whoever may not answer it.
    */
   answer(
     sessionId: string,
@@ -88,6 +89,18 @@ export interface Sessions {
     answer: InterruptAnswer,
     options?: AnswerOptions,
   ): Promise<InterruptRecord>;
+
+  /**
+   * From now on the session works in this mode: durable when it resolves, seen by the run that is under way before its next call.
+   * @throws AppError `forbidden` for `bypass` where the process does not allow it.
+   */
+  setMode(sessionId: string, mode: PermissionMode, actor?: string): Promise<void>;
+
+  /**
+   * One more rule, for this session or for all of its agent. @throws AppError `invalid_input` for what is no rule; `forbidden` for
+   * a tenant that would make one for all sessions of an agent.
+   */
+  addRule(sessionId: string, rule: AddedRule, actor?: string): Promise<void>;
 
   /** What calls to models have cost, added up. */
   costs(query: CostQuery): Promise<CostReport>;
@@ -119,8 +132,10 @@ export interface SendMessage {
 }
 
 export interface AnswerOptions {
-  /** Who gives it, for the record. */
+  /** Who gives it. */
   readonly actor?: string;
+  /** How: "cli", "http", "link". */
+  readonly channel?: string;
   readonly idempotencyKey?: string;
 }
 

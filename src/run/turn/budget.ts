@@ -1,7 +1,7 @@
 import type { Agent } from "../../agents/agent.ts";
 import { contextTokens } from "../../context/tokens.ts";
 import { formatDollars } from "../../lib/units.ts";
-import type { InterruptRequest, Reservation, ReservedBudget } from "../../log/entry.ts";
+import type { BudgetRequest, Reservation, ReservedBudget } from "../../log/entry.ts";
 import type { RunState, SessionState } from "../../log/state.ts";
 import type { Knowledge } from "../knowledge.ts";
 
@@ -10,7 +10,7 @@ export interface BudgetCheck {
   /** What the call may cost; null when no budget is in force, or its price is not known. */
   readonly reservation: Reservation | null;
   /** What a person has to be asked before the call; null when it fits. */
-  readonly exceeded: InterruptRequest | null;
+  readonly exceeded: BudgetRequest | null;
   /** A budget is in force that cannot be kept, because nobody knows what the model costs. */
   readonly unpriced: boolean;
 }
@@ -22,8 +22,7 @@ export interface CallSize {
 }
 
 /** A limit in US dollars, and what of it is gone. */
-export interface Ceiling
-  extends Pick<InterruptRequest["budget"], "scope" | "key" | "limitUsd" | "spentUsd"> {}
+export interface Ceiling extends Pick<BudgetRequest["budget"], "scope" | "key" | "limitUsd" | "spentUsd"> {}
 
 /** How long an answer can become where neither the agent nor the catalogue says it. */
 export const ASSUMED_OUTPUT_TOKENS = 8_192;
@@ -156,7 +155,7 @@ export function askForMore(
   { scope, key, limitUsd, spentUsd }: Ceiling,
   usd: number,
   sessionId: string,
-): InterruptRequest {
+): BudgetRequest {
   const whose = {
     run: "the budget of this run",
     session: "the budget of this session",
@@ -172,7 +171,7 @@ export function askForMore(
 }
 
 /** A new limit with which the run gets on for a while. */
-export function enoughFor({ limitUsd, spentUsd, neededUsd }: InterruptRequest["budget"]): number {
+export function enoughFor({ limitUsd, spentUsd, neededUsd }: BudgetRequest["budget"]): number {
   return roundUp(Math.max(limitUsd * 2, spentUsd + neededUsd));
 }
 

@@ -3,7 +3,7 @@ import { withoutUndefined } from "../../lib/json.ts";
 import type { NewEntry } from "../../log/entry.ts";
 import type { SessionState } from "../../log/state.ts";
 import type { SessionWriter } from "../session-writer.ts";
-import type { InboxItem, RunQueue } from "./queue.ts";
+import type { Command, InboxItem, RunQueue } from "./queue.ts";
 
 /** Moves what anybody put into a session's inbox into its log; called by the owner whenever the session is woken. */
 export interface Inbox {
@@ -25,7 +25,8 @@ export function createInbox(queue: RunQueue, writer: SessionWriter): Inbox {
   };
 }
 
-function factsOf({ id, command }: InboxItem, state: SessionState): readonly NewEntry[] {
+function factsOf(item: InboxItem, state: SessionState): readonly NewEntry[] {
+  const { id, command } = item;
   switch (command.type) {
     case "message": {
       const { blocks, model, delivery, actor } = command;
@@ -43,13 +44,43 @@ function factsOf({ id, command }: InboxItem, state: SessionState): readonly NewE
     }
     case "stop":
       return [withoutUndefined({ type: "stopRequested", inboxId: id, reason: command.reason } as const)];
-    case "answer": {
-      const { interruptId, answer, actor } = command;
-      return [
-        withoutUndefined({ type: "interruptResolved", inboxId: id, interruptId, answer, actor } as const),
-      ];
+    case "answer":
+      return factsOfAnswer(item, command, state);
+    case "vote": {
+      const { interruptId, actor } = command;
+      return [{ type: "interruptVoted", interruptId, inboxId: id, actor }];
+    }
+    case "mode": {
+      const { mode, actor } = command;
+      return [withoutUndefined({ type: "modeChanged", mode, inboxId: id, actor } as const)];
+    }
+    case "rule": {
+      const { rule, actor } = command;
+      return [withoutUndefined({ type: "ruleAdded", ...rule, inboxId: id, actor } as const)];
     }
     default:
       return unreachable(command);
   }
+}
+
+function factsOfAnswer(
+  { id: inboxId, at }: InboxItem,
+  command: Extract<Command, { readonly type: "answer" }>,
+  { run }: SessionState,
+): readonly NewEntry[] {
+  const { interruptId, answer, actor, channel, rules = [] } = command;
+  const open = run?.interrupts.find((each) => each.interruptId === interruptId);
+  const waitedMs = open === undefined ? undefined : Math.max(0, at - open.at);
+  const resolved = {
+    type: "interruptResolved",
+    interruptId,
+    inboxId,
+    answer,
+    actor,
+    channel,
+    waitedMs,
+  } as const;
+  // The rules first: what they allow by now does not have to be asked about once more.
+  const added = rules.map((rule) => withoutUndefined({ type: "ruleAdded", ...rule, actor } as const));
+  return [...added, withoutUndefined(resolved)];
 }

@@ -1,6 +1,7 @@
 import type { UserBlock } from "../../log/content.ts";
-import type { Delivery, InterruptAnswer } from "../../log/entry.ts";
+import type { Delivery, InterruptAnswer, PermissionMode } from "../../log/entry.ts";
 import type { Quota } from "../../log/session-log.ts";
+import type { AddedRule } from "../../log/state.ts";
 import type { InterruptFilter, InterruptRecord } from "../session/interrupts.ts";
 
 /**
@@ -22,6 +23,12 @@ export interface RunQueue {
     conditions?: EnqueueConditions,
   ): Promise<{ readonly id: string; readonly duplicate: boolean }>;
 
+  /**
+   * Answers, in the place of people, the questions whose time has come (`expiresAt`, `abandonAt`): at most `limit` of them, each
+   * once, over all processes. Returns how many.
+   */
+  expire(limit: number): Promise<number>;
+
   /** Questions to people, of all sessions, the latest first. */
   interrupts(filter?: InterruptFilter): Promise<readonly InterruptRecord[]>;
 
@@ -30,7 +37,7 @@ export interface RunQueue {
 
   /**
    * Takes the lease of a session: nobody holds it, or its holder is dead or silent for longer than its lease.
-   * Undefined when somebody else holds it. Taking it grows the epoch. A node that holds it already gets the same lease.
+   * Undefined when somebody else holds it, or its files are being replaced (`hold`). Taking it grows the epoch. A node that holds it already gets the same lease.
    */
   claim(sessionId: string): Promise<Lease | undefined>;
 
@@ -42,6 +49,14 @@ export interface RunQueue {
 
   /** Calls `listener` soon after a session got work, from this process or (with some delay) from another. */
   onWake(listener: (sessionId: string) => void): Disposable;
+}
+
+/** The port to the rules that people have made for all sessions of an agent ("always"). Implemented by the same stores. */
+export interface RuleBook {
+  /** In the order in which they were made. They are added by `ruleAdded` entries with the scope `agent`. */
+  rules(agent: string): Promise<readonly AddedRule[]>;
+  /** False when there is no such rule. */
+  removeRule(agent: string, rule: Pick<AddedRule, "list" | "rule">): Promise<boolean>;
 }
 
 /** When a command is refused. */
@@ -70,7 +85,15 @@ export type Command =
       readonly interruptId: string;
       readonly answer: InterruptAnswer;
       readonly actor?: string;
+      /** How it was given: "cli", "http", "link", "clock". */
+      readonly channel?: string;
+      /** What "always" adds to the rules. */
+      readonly rules?: readonly AddedRule[];
     }
+  /** One of several approvals that are needed; the store makes it of an answer. */
+  | { readonly type: "vote"; readonly interruptId: string; readonly actor: string }
+  | { readonly type: "mode"; readonly mode: PermissionMode; readonly actor?: string }
+  | { readonly type: "rule"; readonly rule: AddedRule; readonly actor?: string }
   | { readonly type: "stop"; readonly reason?: string };
 
 export interface InboxItem {

@@ -3,13 +3,13 @@ import { errorMessage, isAppError } from "../../lib/errors.ts";
 import { createLru } from "../../lib/lru.ts";
 import { LONGEST_TIMER_MS } from "../../lib/units.ts";
 import type { SessionLog } from "../../log/session-log.ts";
-import { type Draft, isAtRest, isWaiting, type SessionState } from "../../log/state.ts";
+import { type AddedRule, type Draft, isAtRest, isWaiting, type SessionState } from "../../log/state.ts";
 import { runLoop } from "../loop.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";
 import type { Delta } from "../session/events.ts";
 import { lettingGo, openSessionWriter, type SessionWriter } from "../session-writer.ts";
 import { createInbox } from "./inbox.ts";
-import type { Lease, RunQueue } from "./queue.ts";
+import type { Lease, RuleBook, RunQueue } from "./queue.ts";
 
 /**
  * Gives every session that has work to one loop in one process: claims its lease, runs it, gives the lease back. After a
@@ -29,10 +29,10 @@ export interface Worker extends AsyncDisposable {
 }
 
 export interface WorkerOptions {
-  readonly log: SessionLog & RunQueue;
+  readonly log: SessionLog & RunQueue & RuleBook;
   readonly nodeId: string;
   readonly agents: AgentRegistry;
-  readonly ports: Omit<LoopPorts, "emit">;
+  readonly ports: Omit<LoopPorts, "emit" | "addedRules">;
   /** `after`: the `seq` of the last entry that was appended before it. */
   readonly emit: (sessionId: string, delta: Delta, after: number) => void;
   /** Called when a session is idle again. */
@@ -51,6 +51,8 @@ export interface WorkerOptions {
 const SWEEP_MS = 1_000;
 /** A session that could not be worked on is tried again after this. */
 const STALL_MS = 3_000;
+/** Questions that time answers in one sweep; the next one comes soon. */
+const MAX_EXPIRED = 200;
 /** More sessions than there can be. */
 const EVERY = Number.MAX_SAFE_INTEGER;
 /** States kept of sessions that went idle, so that their next message need not fold the log again. */
@@ -151,9 +153,12 @@ export function createWorker(options: WorkerOptions): Worker {
     const inbox = createInbox(log, writer);
     const abandoned = AbortSignal.any([entry.abandon.signal, writer.lost]);
     const stops = createStops(writer, abandoned);
+    let added: readonly AddedRule[] = [];
     const takeInbox = async () => {
       entry.woken = false;
       await inbox.take();
+      // People make rules while they answer, in any session of the agent.
+      added = await log.rules(agent.name);
       stops.obey();
     };
 
@@ -178,7 +183,7 @@ export function createWorker(options: WorkerOptions): Worker {
     }
     await takeInbox();
     const emit = (delta: Delta) => options.emit(sessionId, delta, writer.state.headSeq);
-    const sessionPorts = { ...ports, emit };
+    const sessionPorts = { ...ports, emit, addedRules: () => added };
     const control = {
       cancelSignal: stops.cancelSignal,
       abandoned,
@@ -220,6 +225,7 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   async function sweep(): Promise<void> {
+    if (only === undefined) await log.expire(MAX_EXPIRED);
     for (const sessionId of stalledUntil.keys()) wake(sessionId);
     const limit = only === undefined ? concurrency + stalledUntil.size : EVERY;
     for (const sessionId of await log.runnable(limit)) wake(sessionId);

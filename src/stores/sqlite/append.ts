@@ -55,7 +55,7 @@ export function appendEntries(
     );
   }
   accountFor(database, { session: key, ...account }, entries);
-  noteInterrupts(database, key, entries);
+  noteInterrupts(database, { key, agent: account.agent }, entries);
   const settled = patch.consumed.length === 0 && patch.status === undefined;
   if (!settled || (status ?? session.status) !== session.status) {
     refreshStatus(database, key, patch.updatedAt, status);

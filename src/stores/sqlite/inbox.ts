@@ -46,9 +46,9 @@ export function insertInboxItem(
   if (conditions.onlyIfIdle === true) requireIdle(row);
   if (conditions.runs !== undefined) requireRoomForRun(database, row, conditions.runs);
   if (command.type === "message") requireRoomInInbox(database, row);
-  if (command.type === "answer") takeAnswer(database, row, command, at);
+  const taken = command.type === "answer" ? takeAnswer(database, row, command, at) : command;
   const id = newId("in", at);
-  const stored = storeBody(database, session, command);
+  const stored = storeBody(database, session, taken);
   database.run(
     "INSERT INTO inbox (session, id, caller_key, fingerprint, at, body, blob) VALUES (?, ?, ?, ?, ?, ?, ?)",
     session,

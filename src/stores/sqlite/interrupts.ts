@@ -1,6 +1,18 @@
 import { AppError } from "../../lib/errors.ts";
-import type { Entry, InterruptAnswer, InterruptRequest } from "../../log/entry.ts";
-import type { InterruptFilter, InterruptRecord, InterruptStatus } from "../../run/session/interrupts.ts";
+import type {
+  Entry,
+  InterruptAnswer,
+  InterruptRequest,
+  InterruptResolved,
+  RuleAdded,
+} from "../../log/entry.ts";
+import type { AddedRule } from "../../log/state.ts";
+import type {
+  InterruptFilter,
+  InterruptRecord,
+  InterruptStatus,
+  Vote,
+} from "../../run/session/interrupts.ts";
 import type { Command } from "../../run/worker/queue.ts";
 import type { Database } from "./database.ts";
 import { raiseBudget } from "./spend.ts";
@@ -14,33 +26,35 @@ interface InterruptRow {
   readonly request: string;
   readonly answer: string | null;
   readonly actor: string | null;
+  readonly channel: string | null;
+  readonly votes: string | null;
   readonly answered_at: number | null;
   readonly closed_at: number | null;
 }
 
 /** Takes note of what is asked and answered. Inside the transaction that appends the entries. */
-export function noteInterrupts(database: Database, session: number, entries: readonly Entry[]): void {
+export function noteInterrupts(
+  database: Database,
+  session: { readonly key: number; readonly agent: string },
+  entries: readonly Entry[],
+): void {
   for (const entry of entries) {
     switch (entry.type) {
       case "interrupted":
-        database.run(
-          "INSERT INTO interrupt (session, id, run, at, request) VALUES (?, ?, ?, ?, ?)",
-          session,
-          entry.interruptId,
-          entry.runId,
-          entry.at,
-          JSON.stringify(entry.request),
-        );
+        openInterrupt(database, session.key, entry);
         break;
       case "interruptResolved":
-        noteAnswer(database, session, entry);
+        noteAnswer(database, session.key, entry);
+        break;
+      case "ruleAdded":
+        if (entry.scope === "agent") addRule(database, session.agent, entry);
         break;
       case "runFinished":
       case "runFailed":
         database.run(
           "UPDATE interrupt SET closed_at = ? WHERE session = ? AND run = ? AND closed_at IS NULL",
           entry.at,
-          session,
+          session.key,
           entry.runId,
         );
         break;
@@ -48,32 +62,105 @@ export function noteInterrupts(database: Database, session: number, entries: rea
   }
 }
 
-/** A budget that other sessions share is raised for all of them. */
+/** A question of a session that nobody has answered. */
+export function openInterrupt(
+  database: Database,
+  session: number,
+  {
+    interruptId,
+    runId,
+    at,
+    request,
+  }: Pick<Extract<Entry, { readonly type: "interrupted" }>, "interruptId" | "runId" | "at" | "request">,
+): void {
+  const { expiresAt = Infinity, abandonAt = Infinity } = request;
+  const dueAt = Math.min(expiresAt, abandonAt);
+  database.run(
+    "INSERT INTO interrupt (session, id, run, at, request, due_at, tell_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    session,
+    interruptId,
+    runId,
+    at,
+    JSON.stringify(request),
+    Number.isFinite(dueAt) ? dueAt : null,
+    at,
+  );
+}
+
+/** A budget that other sessions share is raised for all of them; a question that nobody needs to answer any more is closed. */
 function noteAnswer(
   database: Database,
   session: number,
-  { interruptId, answer, at }: Extract<Entry, { readonly type: "interruptResolved" }>,
+  { interruptId, inboxId, answer, at }: Entry & InterruptResolved,
 ): void {
   const row = database.get<{ request: string }>(
     "SELECT request FROM interrupt WHERE session = ? AND id = ?",
     session,
     interruptId,
   );
-  if (row === undefined || answer.action !== "raise") return;
-  const { scope, key } = (JSON.parse(row.request) as InterruptRequest).budget;
+  if (row === undefined) return;
+  if (inboxId === undefined) {
+    database.run(
+      "UPDATE interrupt SET closed_at = ? WHERE session = ? AND id = ? AND closed_at IS NULL",
+      at,
+      session,
+      interruptId,
+    );
+  }
+  const request = JSON.parse(row.request) as InterruptRequest;
+  if (answer.action !== "raise" || request.kind !== "budget") return;
+  const { scope, key } = request.budget;
   if (scope === "agent" || scope === "tenant") raiseBudget(database, { scope, key }, answer.limitUsd, at);
 }
 
+function addRule(database: Database, agent: string, { list, rule, actor, at }: Entry & RuleAdded): void {
+  database.run(
+    "INSERT INTO agent_rule (agent, list, rule, actor, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    agent,
+    list,
+    rule,
+    actor ?? null,
+    at,
+  );
+}
+
+export function listRules(database: Database, agent: string): readonly AddedRule[] {
+  return database
+    .all<Pick<AddedRule, "list" | "rule">>(
+      "SELECT list, rule FROM agent_rule WHERE agent = ? ORDER BY key",
+      agent,
+    )
+    .map(({ list, rule }) => ({ scope: "agent", list, rule }));
+}
+
+export function dropRule(
+  database: Database,
+  agent: string,
+  { list, rule }: Pick<AddedRule, "list" | "rule">,
+): boolean {
+  const gone = database.get(
+    "DELETE FROM agent_rule WHERE agent = ? AND list = ? AND rule = ? RETURNING key",
+    agent,
+    list,
+    rule,
+  );
+  return gone !== undefined;
+}
+
+type AnswerCommand = Extract<Command, { readonly type: "answer" }>;
+
 /**
- * The first answer counts. Inside the transaction that puts it into the inbox.
- * @throws AppError `not_found`; `conflict` when it was answered (with who and when), or its run has ended.
+ * The first answer counts. Where several people have to approve, each approval but the last is a vote. Inside the transaction that
+ * puts what is returned into the inbox.
+ * @throws AppError `not_found`; `conflict` when it was answered (with who and when), its run has ended, or they have voted before.
  */
 export function takeAnswer(
   database: Database,
   session: { readonly key: number; readonly id: string },
-  { interruptId, answer, actor }: Extract<Command, { readonly type: "answer" }>,
+  command: AnswerCommand,
   at: number,
-): void {
+): Command {
+  const { interruptId, answer, actor, channel } = command;
   const row = database.get<InterruptRow>(
     "SELECT * FROM interrupt WHERE session = ? AND id = ?",
     session.key,
@@ -86,25 +173,93 @@ export function takeAnswer(
   if (row.closed_at !== null) {
     throw new AppError(
       "conflict",
-      "The run that asked this has ended; nothing waits for an answer any more.",
+      "Nothing waits for this answer any more: the run has ended, or a rule has decided it.",
     );
   }
+  const { quorum = 1 } = JSON.parse(row.request) as InterruptRequest;
+  if (quorum > 1 && answer.action === "approve") {
+    const votes = withVote(votesOf(row), actor ?? "somebody", at);
+    database.run(
+      "UPDATE interrupt SET votes = ? WHERE session = ? AND id = ?",
+      JSON.stringify(votes),
+      session.key,
+      interruptId,
+    );
+    if (votes.length < quorum) return { type: "vote", interruptId, actor: actor ?? "somebody" };
+  }
   database.run(
-    "UPDATE interrupt SET answer = ?, actor = ?, answered_at = ?, closed_at = ? WHERE session = ? AND id = ?",
+    "UPDATE interrupt SET answer = ?, actor = ?, channel = ?, answered_at = ?, closed_at = ? WHERE session = ? AND id = ?",
     JSON.stringify(answer),
     actor ?? null,
+    channel ?? null,
     at,
     at,
     session.key,
     interruptId,
   );
+  return command;
+}
+
+function withVote(votes: readonly Vote[], actor: string, at: number): readonly Vote[] {
+  const before = votes.find((vote) => vote.actor === actor);
+  if (before === undefined) return [...votes, { actor, at }];
+  throw new AppError(
+    "conflict",
+    `${actor} has approved this already, at ${new Date(before.at).toISOString()}.`,
+    {
+      hint: "Somebody else has to approve it, too.",
+      details: { actor, at: before.at },
+    },
+  );
+}
+
+function votesOf({ votes }: Pick<InterruptRow, "votes">): readonly Vote[] {
+  return votes === null ? [] : (JSON.parse(votes) as readonly Vote[]);
 }
 
 function answeredBefore({ answer, actor }: InterruptRow, at: number): AppError {
-  const who = actor ?? "somebody";
-  return new AppError("conflict", `${who} has answered this already, at ${new Date(at).toISOString()}.`, {
-    details: { actor, at, answer: answer === null ? null : JSON.parse(answer) },
-  });
+  const given = answer === null ? null : (JSON.parse(answer) as InterruptAnswer);
+  const byTime = given?.action === "expired" || given?.action === "abandoned";
+  const when = new Date(at).toISOString();
+  const message = byTime
+    ? `Nobody answered this in time; it was over at ${when}.`
+    : `${actor ?? "Somebody"} has answered this already, at ${when}.`;
+  return new AppError("conflict", message, { details: { actor, at, answer: given } });
+}
+
+interface DueRow {
+  readonly id: string;
+  readonly session_id: string;
+  readonly request: string;
+}
+
+/** What time answers now, the longest overdue first: for which session, and how. */
+export function dueInterrupts(
+  database: Database,
+  now: number,
+  limit: number,
+): readonly { readonly sessionId: string; readonly command: AnswerCommand }[] {
+  return database
+    .all<DueRow>(
+      `SELECT interrupt.id, interrupt.request, session.id AS session_id
+       FROM interrupt JOIN session ON session.key = interrupt.session
+       WHERE interrupt.closed_at IS NULL AND interrupt.due_at <= ? ORDER BY interrupt.due_at LIMIT ?`,
+      now,
+      limit,
+    )
+    .map(({ id: interruptId, session_id: sessionId, request }) => ({
+      sessionId,
+      command: {
+        type: "answer",
+        interruptId,
+        answer: answerOfTime(JSON.parse(request), now),
+        channel: "clock",
+      },
+    }));
+}
+
+function answerOfTime({ abandonAt = Infinity, onExpire }: InterruptRequest, now: number): InterruptAnswer {
+  return now >= abandonAt ? { action: "abandoned" } : { action: "expired", then: onExpire ?? "deny" };
 }
 
 const CONDITIONS: Readonly<Record<InterruptStatus, string>> = {
@@ -119,17 +274,20 @@ export function listInterrupts(database: Database, filter: InterruptFilter): rea
   // Whoever waits for one session asks for it often: found by its index, however many others were ever asked something.
   const ofSession =
     filter.sessionId === undefined ? "TRUE" : "interrupt.session = (SELECT key FROM session WHERE id = ?3)";
+  const withId = filter.id === undefined ? "?5 IS NULL" : "interrupt.id = ?5";
   return database
     .all<InterruptRow>(
       `SELECT interrupt.*, session.id AS session_id, session.agent
        FROM interrupt JOIN session ON session.key = interrupt.session
        WHERE ${condition} AND ${ofSession}
          AND (?1 IS NULL OR session.agent = ?1) AND (?2 IS NULL OR session.tenant = ?2) AND (?3 IS NULL OR session.id = ?3)
+         AND ${withId}
        ORDER BY interrupt.at DESC, interrupt.key DESC LIMIT ?4`,
       filter.agent ?? null,
       filter.tenant ?? null,
       filter.sessionId ?? null,
       Math.min(filter.limit ?? 100, 1_000),
+      filter.id ?? null,
     )
     .map(interruptRecord);
 }
@@ -139,7 +297,12 @@ function interruptRecord(row: InterruptRow): InterruptRecord {
   const answered =
     answer === null || answeredAt === null
       ? null
-      : { answer: JSON.parse(answer) as InterruptAnswer, actor: row.actor, at: answeredAt };
+      : {
+          answer: JSON.parse(answer) as InterruptAnswer,
+          actor: row.actor,
+          channel: row.channel,
+          at: answeredAt,
+        };
   return {
     id: row.id,
     sessionId: row.session_id,
@@ -148,6 +311,7 @@ function interruptRecord(row: InterruptRow): InterruptRecord {
     at: row.at,
     request: JSON.parse(row.request) as InterruptRequest,
     status: answered !== null ? "answered" : row.closed_at === null ? "open" : "closed",
+    votes: votesOf(row),
     answered,
   };
 }

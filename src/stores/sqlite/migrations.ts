@@ -161,6 +161,47 @@ const migrations: readonly string[] = [
   CREATE UNIQUE INDEX interrupt_id ON interrupt (session, id);
   CREATE INDEX interrupt_open ON interrupt (at) WHERE closed_at IS NULL;
   `,
+  `
+  -- Where the path of a session leaves out a stretch of its log: the entry at "seq" follows the one at "to_seq".
+  CREATE TABLE head_move (
+    session INTEGER NOT NULL REFERENCES session (key) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    to_seq INTEGER NOT NULL,
+    PRIMARY KEY (session, seq)
+  ) STRICT;
+
+  -- Where it is said what the files of a session were.
+  CREATE INDEX entry_files ON entry (session, seq)
+    WHERE type IN ('workspaceSaved', 'headMoved', 'sessionCreated');
+
+  ALTER TABLE session ADD COLUMN files_due TEXT;  -- JSON: what its files have to become before anybody uses them
+  -- Who keeps everybody from taking it up, and a name for that, so that one who lost it knows.
+  ALTER TABLE session ADD COLUMN held_by TEXT REFERENCES node (id) ON DELETE SET NULL;
+  ALTER TABLE session ADD COLUMN hold TEXT;
+  CREATE INDEX session_held ON session (held_by) WHERE held_by IS NOT NULL;
+  `,
+  `
+  ALTER TABLE interrupt ADD COLUMN due_at INTEGER;      -- when time answers it
+  ALTER TABLE interrupt ADD COLUMN channel TEXT;        -- how it was answered
+  ALTER TABLE interrupt ADD COLUMN votes TEXT;          -- JSON: who has approved already, where several have to
+  ALTER TABLE interrupt ADD COLUMN told INTEGER NOT NULL DEFAULT 0;  -- how often people were told of it outside: at first, and reminders
+  ALTER TABLE interrupt ADD COLUMN tell_at INTEGER;     -- when they are told next
+  ALTER TABLE interrupt ADD COLUMN tell_failures INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX interrupt_by_id ON interrupt (id);
+  CREATE INDEX interrupt_due ON interrupt (due_at) WHERE closed_at IS NULL AND due_at IS NOT NULL;
+  CREATE INDEX interrupt_tell ON interrupt (tell_at) WHERE closed_at IS NULL AND tell_at IS NOT NULL;
+
+  -- What people have made of their answers: rules for all sessions of an agent.
+  CREATE TABLE agent_rule (
+    key INTEGER PRIMARY KEY,
+    agent TEXT NOT NULL,
+    list TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    actor TEXT,
+    at INTEGER NOT NULL,
+    UNIQUE (agent, list, rule)
+  ) STRICT;
+  `,
 ];
 
 /**

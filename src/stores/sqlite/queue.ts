@@ -1,10 +1,11 @@
-import type { Lease, RunQueue } from "../../run/worker/queue.ts";
+import type { Lease, RuleBook, RunQueue } from "../../run/worker/queue.ts";
+import { isHeld } from "./holds.ts";
 import { insertInboxItem, readInbox } from "./inbox.ts";
-import { listInterrupts } from "./interrupts.ts";
+import { dropRule, dueInterrupts, listInterrupts, listRules } from "./interrupts.ts";
 import type { Parts } from "./parts.ts";
 import { knownSession, sessionRow } from "./sessions.ts";
 
-export function createRunQueue(parts: Parts): RunQueue {
+export function createRunQueue(parts: Parts): RunQueue & RuleBook {
   const { database, commits, changes, nodes, clock } = parts;
   return {
     async enqueue(sessionId, command, key, conditions = {}) {
@@ -18,6 +19,28 @@ export function createRunQueue(parts: Parts): RunQueue {
       if (!result.duplicate) changes.woke(sessionId);
       return result;
     },
+
+    async expire(limit) {
+      const at = clock.now();
+      // Found outside of the transaction, since there is nearly never one; then the first answer counts, as always.
+      if (database.read(() => dueInterrupts(database, at, 1)).length === 0) return 0;
+      const expired = await commits.run(() => {
+        const due = dueInterrupts(database, at, limit);
+        for (const { sessionId, command } of due) {
+          insertInboxItem(database, knownSession(database, sessionId), command, {
+            key: undefined,
+            at,
+            conditions: {},
+          });
+        }
+        return due;
+      });
+      for (const { sessionId } of expired) changes.woke(sessionId);
+      return expired.length;
+    },
+
+    rules: async (agent) => database.read(() => listRules(database, agent)),
+    removeRule: (agent, rule) => commits.run(() => dropRule(database, agent, rule)),
 
     interrupts: async (filter = {}) => database.read(() => listInterrupts(database, filter)),
 
@@ -57,8 +80,10 @@ function listRunnable({ database, clock }: Parts, limit: number): readonly strin
   return database
     .all<{ id: string }>(
       `SELECT session.id FROM session LEFT JOIN node ON node.id = session.owner
-       WHERE work_since IS NOT NULL AND (owner IS NULL OR node.expires_at <= ?)
-       ORDER BY work_since LIMIT ?`,
+         LEFT JOIN node AS holder ON holder.id = session.held_by
+       WHERE work_since IS NOT NULL AND (owner IS NULL OR node.expires_at <= ?1)
+         AND (held_by IS NULL OR holder.expires_at <= ?1)
+       ORDER BY work_since LIMIT ?2`,
       clock.now(),
       limit,
     )
@@ -69,6 +94,7 @@ function takeLease({ database, nodes, clock }: Parts, sessionId: string): Lease 
   const { nodeId } = nodes;
   nodes.beat();
   const row = knownSession(database, sessionId);
+  if (isHeld({ database, clock }, row)) return undefined;
   const lease = { sessionId, tenant: row.tenant, nodeId, headId: row.head_id, headSeq: row.head_seq };
   if (row.owner === nodeId) return { ...lease, epoch: row.epoch };
   if (row.owner !== null) {
