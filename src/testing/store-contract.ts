@@ -122,7 +122,7 @@ export const storeContract: readonly StoreContractCase[] = [
       await store.create({ id: "ours", agent: "x", tenant: "acme" });
       const { session } = await store.create({ id: "theirs", agent: "x" });
       assert.equal(session.tenant, "default");
-      const fork = await store.fork("ours", (await store.session("ours"))?.headId ?? "", "fork");
+      const { session: fork } = await store.fork("ours", (await store.session("ours"))?.headId ?? "", "fork");
       assert.equal(fork.tenant, "acme");
       const ids = (await store.sessions({ tenant: "acme" })).map(({ id }) => id);
       assert.deepEqual(ids.toSorted(), ["fork", "ours"]);
@@ -714,10 +714,11 @@ export const storeContract: readonly StoreContractCase[] = [
       await writer.append(note("1"), note("2"), note("3"));
       const history = await store.path("a");
       const at = history[2] as Entry;
-      const fork = await store.fork("a", at.id, "b");
+      const { session: fork } = await store.fork("a", at.id, "b");
       assert.deepEqual(fork.forkedFrom, { sessionId: "a", entryId: at.id });
       assert.equal(fork.headSeq, 4);
-      assert.deepEqual(await store.fork("a", at.id, "b"), fork, "the same fork again");
+      const again = await store.fork("a", at.id, "b");
+      assert.deepEqual(again, { session: fork, created: false });
       await rejects(store.fork("a", history[1]?.id ?? "", "b"), "conflict");
       await rejects(store.fork("a", "unknown", "c"), "not_found");
 

@@ -9,3 +9,4 @@ export { createFakeClock, type FakeClock } from "./fake-clock.ts";
 export { type SandboxCase, type SandboxSubject, sandboxContract } from "./sandbox-contract.ts";
 export { spendContract } from "./spend-contract.ts";
 export { type StoreContractCase, type StoreSubject, storeContract } from "./store-contract.ts";
+export { timeTravelContract } from "./time-travel-contract.ts";

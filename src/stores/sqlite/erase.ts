@@ -2,6 +2,7 @@ import { AppError } from "../../lib/errors.ts";
 import type { EraseOptions } from "../../log/session-log.ts";
 import type { Database } from "./database.ts";
 import { countErasure } from "./erasures.ts";
+import { isHeld } from "./holds.ts";
 import type { Parts } from "./parts.ts";
 import type { SessionRow } from "./rows.ts";
 import { knownSession } from "./sessions.ts";
@@ -22,9 +23,16 @@ export function eraseSession(
 }
 
 /** @throws AppError `conflict` */
-function requireRest({ database, nodes, clock }: Parts, { id, status, owner }: SessionRow): void {
+function requireRest(parts: Parts, row: SessionRow): void {
+  const { database, nodes, clock } = parts;
+  const { id, status, owner } = row;
   const hint = "Stop it first (`holdfast sessions stop`, or POST .../stop), then delete it.";
   if (status !== "idle") throw new AppError("conflict", `The session "${id}" has work to do.`, { hint });
+  if (isHeld(parts, row)) {
+    throw new AppError("conflict", `The files of the session "${id}" are just being replaced.`, {
+      hint: "Try again in a moment.",
+    });
+  }
   if (owner === null || owner === nodes.nodeId) return;
   const holder = database.get<{ expires_at: number }>("SELECT expires_at FROM node WHERE id = ?", owner);
   if (holder === undefined || holder.expires_at <= clock.now()) return;
@@ -69,6 +77,12 @@ function leaveHistoryToForks(
   // That a call has one result is checked when it is written; the fork may have finished the same call on its branch.
   database.run(
     "UPDATE entry SET session = ?2, finished_call = NULL WHERE session = ?1 AND seq <= ?3",
+    key,
+    heir.key,
+    heir.forked_seq,
+  );
+  database.run(
+    "UPDATE head_move SET session = ?2 WHERE session = ?1 AND seq <= ?3",
     key,
     heir.key,
     heir.forked_seq,

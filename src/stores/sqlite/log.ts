@@ -3,11 +3,13 @@ import type { Entry } from "../../log/entry.ts";
 import type { SessionLog } from "../../log/session-log.ts";
 import { appendEntries, checkChain } from "./append.ts";
 import type { Database } from "./database.ts";
-import { lastCompaction, readSegments, type Segment } from "./entries.ts";
+import { readSegments } from "./entries.ts";
 import { eraseSession } from "./erase.ts";
+import { lastCompaction, pathTo, type Segment } from "./history.ts";
 import type { Parts } from "./parts.ts";
 import { sessionRecord } from "./rows.ts";
-import { createSession, forkSession, history, listSessions, positionOf, sessionRow } from "./sessions.ts";
+import { createSession, history, knownSession, listSessions, positionOf, sessionRow } from "./sessions.ts";
+import { createTimeTravel } from "./time-travel.ts";
 
 /** Entries read in one go; between pages the process may do other things. */
 const PAGE = 1_000;
@@ -32,16 +34,14 @@ export function createSessionLog(parts: Parts): SessionLog {
       changes.appended(sessionId, entries);
     },
 
-    async path(sessionId, head) {
-      const upTo = database.read(() =>
-        head === undefined ? END : positionOf(database, history(database, sessionId), sessionId, head),
-      );
-      return readAll(database, sessionId, 0, upTo);
+    async path(sessionId, head, after = 0) {
+      return readPath(database, sessionId, after, await placeOf(database, sessionId, head));
     },
 
     async tail(sessionId) {
-      const from = database.read(() => lastCompaction(database, history(database, sessionId))) ?? 1;
-      return readAll(database, sessionId, from - 1, END);
+      const head = await placeOf(database, sessionId);
+      const from = database.read(() => lastCompaction(database, path(database, sessionId, head))) ?? 1;
+      return readPath(database, sessionId, from - 1, head);
     },
 
     read: async (sessionId, after, limit = PAGE) =>
@@ -49,7 +49,7 @@ export function createSessionLog(parts: Parts): SessionLog {
 
     follow: (sessionId, after, signal) => follow(parts, sessionId, after, signal),
 
-    fork: (sessionId, at, newSessionId) => commits.run(() => forkSession(parts, sessionId, at, newSessionId)),
+    ...createTimeTravel(parts),
 
     async erase(sessionId, options) {
       await nodes.buryDead();
@@ -59,27 +59,32 @@ export function createSessionLog(parts: Parts): SessionLog {
   };
 }
 
-function cut(segments: readonly Segment[], upTo: number): readonly Segment[] {
-  return segments.map((segment) => ({ ...segment, upTo: Math.min(segment.upTo, upTo) }));
+/** The position of an entry of the session's tree; default: of its head. */
+async function placeOf(database: Database, sessionId: string, entryId?: string): Promise<number> {
+  return database.read(() =>
+    entryId === undefined
+      ? knownSession(database, sessionId).head_seq
+      : positionOf(database, history(database, sessionId), sessionId, entryId),
+  );
 }
 
-/** Behind every entry. */
-const END = Number.MAX_SAFE_INTEGER;
+function path(database: Database, sessionId: string, head: number): readonly Segment[] {
+  return pathTo(database, history(database, sessionId), head);
+}
 
-/** The entries with `after < seq <= upTo`. */
-async function readAll(
+/** The entries with `after < seq` on the path to the one at `head`. */
+async function readPath(
   database: Database,
   sessionId: string,
   after: number,
-  upTo: number,
+  head: number,
 ): Promise<readonly Entry[]> {
   const entries: Entry[] = [];
   for (;;) {
     // Where the entries are is looked up for each page: what a fork shares changes hands when its origin is erased.
-    const page = database.read(() => {
-      const segments = cut(history(database, sessionId), upTo);
-      return readSegments(database, segments, entries.at(-1)?.seq ?? after, PAGE);
-    });
+    const page = database.read(() =>
+      readSegments(database, path(database, sessionId, head), entries.at(-1)?.seq ?? after, PAGE),
+    );
     for (const entry of page) entries.push(entry);
     if (page.length < PAGE) return entries;
     await yieldToOthers();

@@ -25,6 +25,9 @@ export interface SessionRow extends UsageColumns {
   readonly forked_entry: string | null;
   readonly forked_seq: number | null;
   readonly forked_id: string | null;
+  readonly files_due: string | null;
+  readonly held_by: string | null;
+  readonly hold: string | null;
 }
 
 export const SELECT_SESSION = `

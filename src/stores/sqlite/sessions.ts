@@ -1,6 +1,6 @@
 import { AppError } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
-import { ENTRY_VERSION, type Entry } from "../../log/entry.ts";
+import { ENTRY_VERSION, type Entry, type SessionCreated } from "../../log/entry.ts";
 import {
   DEFAULT_TENANT,
   type NewSession,
@@ -9,7 +9,8 @@ import {
   type SessionRecord,
 } from "../../log/session-log.ts";
 import type { Database } from "./database.ts";
-import { findEntry, insertEntry, type Segment, segmentsOf } from "./entries.ts";
+import { insertEntry } from "./entries.ts";
+import { findEntry, historyOf, type Segment } from "./history.ts";
 import type { Parts } from "./parts.ts";
 import { requireRoomForSession } from "./quotas.ts";
 import { SELECT_SESSION, type SessionRow, sessionRecord } from "./rows.ts";
@@ -32,7 +33,7 @@ function unknownSession(sessionId: string): AppError {
 
 /** @throws AppError `not_found`, as does whatever takes a session id here. */
 export function history(database: Database, sessionId: string): readonly Segment[] {
-  const segments = segmentsOf(database, sessionId);
+  const segments = historyOf(database, sessionId);
   if (segments.length === 0) throw unknownSession(sessionId);
   return segments;
 }
@@ -60,6 +61,7 @@ export function listSessions(database: Database, filter: SessionFilter): readonl
          AND (?3 IS NULL OR session.agent = ?3)
          AND (?4 IS NULL OR session.status = ?4)
          AND (?5 IS NULL OR session.tenant = ?5)
+         AND (?7 IS NULL OR session.forked_key = (SELECT key FROM session WHERE id = ?7))
        ORDER BY ${atWork ? "+" : ""}session.updated_at DESC, session.id DESC LIMIT ?6`,
       filter.after?.updatedAt ?? Number.MAX_SAFE_INTEGER,
       filter.after?.id ?? "",
@@ -67,6 +69,7 @@ export function listSessions(database: Database, filter: SessionFilter): readonl
       filter.status ?? null,
       filter.tenant ?? null,
       limit,
+      filter.forkOf ?? null,
     )
     .map(sessionRecord);
 }
@@ -77,19 +80,8 @@ export function createSession(
   request: NewSession,
   perMinute?: Quota,
 ): { readonly session: SessionRecord; readonly created: boolean } {
-  const key = request.createKey ?? null;
-  const fingerprint = request.fingerprint ?? null;
-  const sameKey =
-    key === null
-      ? undefined
-      : database.get<SessionRow>(`${SELECT_SESSION} WHERE session.create_key = ?`, key);
-  if (sameKey !== undefined) {
-    if (sameKey.fingerprint === fingerprint) return { session: sessionRecord(sameKey), created: false };
-    throw new AppError("conflict", `The idempotency key "${key}" was used to create another session.`, {
-      hint: "Use a new key for each new request, and the same key only to repeat one.",
-      details: { sessionId: sameKey.id },
-    });
-  }
+  const sameKey = createdBefore(database, request);
+  if (sameKey !== undefined) return { session: sameKey, created: false };
   if (sessionRow(database, request.id) !== undefined) throw idTaken(request.id);
 
   const at = clock.now();
@@ -104,8 +96,8 @@ export function createSession(
     request.agent,
     tenant,
     request.title ?? null,
-    key,
-    fingerprint,
+    request.createKey ?? null,
+    request.fingerprint ?? null,
     root.id,
     root.seq,
     at,
@@ -116,51 +108,22 @@ export function createSession(
   return { session: sessionRecord(row), created: true };
 }
 
-/** The new session begins with an entry of its own, which says where it came from. */
-export function forkSession(
-  { database, clock }: Parts,
-  sessionId: string,
-  at: string,
-  newSessionId: string,
-): SessionRecord {
-  const source = knownSession(database, sessionId);
-  const seq = positionOf(database, history(database, sessionId), sessionId, at);
-  const existing = sessionRow(database, newSessionId);
-  if (existing !== undefined) {
-    if (existing.forked_id === sessionId && existing.forked_entry === at) return sessionRecord(existing);
-    throw idTaken(newSessionId);
-  }
-  const now = clock.now();
-  const first: Entry = {
-    ...rootEntry(newSessionId, source.agent, now),
-    parentId: at,
-    seq: seq + 1,
-    type: "sessionCreated",
-    agent: source.agent,
-    forkedFrom: { sessionId, entryId: at },
-  };
-  database.run(
-    `INSERT INTO session (id, agent, tenant, title, status, head_id, head_seq, created_at, updated_at,
-                          forked_key, forked_entry, forked_seq)
-     VALUES (?, ?, ?, ?, 'idle', ?, ?, ?, ?, ?, ?, ?)`,
-    newSessionId,
-    source.agent,
-    source.tenant,
-    source.title,
-    first.id,
-    first.seq,
-    now,
-    now,
-    source.key,
-    at,
-    seq,
-  );
-  const row = knownSession(database, newSessionId);
-  insertEntry(database, row.key, first);
-  return sessionRecord(row);
+/** The session that was created with the same key. @throws AppError `conflict` when something else was asked for with it. */
+export function createdBefore(
+  database: Database,
+  { createKey, fingerprint = null }: { readonly createKey?: string; readonly fingerprint?: string | null },
+): SessionRecord | undefined {
+  if (createKey === undefined) return undefined;
+  const row = database.get<SessionRow>(`${SELECT_SESSION} WHERE session.create_key = ?`, createKey);
+  if (row === undefined) return undefined;
+  if (row.fingerprint === fingerprint) return sessionRecord(row);
+  throw new AppError("conflict", `The idempotency key "${createKey}" was used to create another session.`, {
+    hint: "Use a new key for each new request, and the same key only to repeat one.",
+    details: { sessionId: row.id },
+  });
 }
 
-function rootEntry(sessionId: string, agent: string, at: number): Entry {
+export function rootEntry(sessionId: string, agent: string, at: number): Entry & SessionCreated {
   return {
     id: newId("e", at),
     sessionId,
@@ -173,7 +136,7 @@ function rootEntry(sessionId: string, agent: string, at: number): Entry {
   };
 }
 
-function idTaken(sessionId: string): AppError {
+export function idTaken(sessionId: string): AppError {
   return new AppError("conflict", `The session "${sessionId}" exists already.`, {
     hint: "Choose another id, or repeat the request with the idempotency key that created it.",
   });

@@ -16,7 +16,8 @@ import { DatabaseSync } from "../../lib/sqlite.ts";
 import { ENTRY_VERSION, type Entry } from "../../log/entry.ts";
 import { spendContract } from "../../testing/spend-contract.ts";
 import { storeContract } from "../../testing/store-contract.ts";
-import { LAST_COMPACTION } from "./entries.ts";
+import { timeTravelContract } from "../../testing/time-travel-contract.ts";
+import { LAST_COMPACTION, LAST_FILES } from "./history.ts";
 import { openSqliteStore } from "./sqlite.ts";
 
 let folder: string;
@@ -28,7 +29,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("store contract", () => {
-  for (const { name, run } of [...storeContract, ...spendContract]) {
+  for (const { name, run } of [...storeContract, ...spendContract, ...timeTravelContract]) {
     test(name, () => run({ open: () => openSqliteStore({ path }) }));
   }
 });
@@ -122,12 +123,19 @@ describe("the file", () => {
     expect(await store.inbox("s")).toMatchObject([{ command: { blocks } }]);
   });
 
-  test("finds the last compaction of a session in an index that holds nothing else", async () => {
+  test("finds the last compaction of a session, and its last snapshot, in indexes that hold little else", async () => {
     await using _store = await openSqliteStore({ path });
     using database = new DatabaseSync(path);
-    const plan = database.prepare(`EXPLAIN QUERY PLAN ${LAST_COMPACTION}`).all(1, 100);
-    expect(plan.map((row) => row.detail)).toEqual([
-      "SEARCH entry USING COVERING INDEX entry_compacted (session=? AND seq<?)",
+    const planOf = (sql: string) =>
+      database
+        .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+        .all(1, 0, 100)
+        .map((row) => row.detail);
+    expect(planOf(LAST_COMPACTION)).toEqual([
+      "SEARCH entry USING COVERING INDEX entry_compacted (session=? AND seq>? AND seq<?)",
+    ]);
+    expect(planOf(LAST_FILES)).toEqual([
+      "SEARCH entry USING INDEX entry_files (session=? AND seq>? AND seq<?)",
     ]);
   });
 
