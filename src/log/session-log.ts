@@ -1,5 +1,6 @@
 import type { Usage } from "./content.ts";
 import type { Entry } from "./entry.ts";
+import type { SessionImport } from "./session-import.ts";
 import type { TimeTravel } from "./time-travel.ts";
 
 /**
@@ -8,7 +9,7 @@ import type { TimeTravel } from "./time-travel.ts";
  * A session has one writer: whoever holds its lease. Every append names the head that it expects and the epoch of its
  * lease; a writer that was replaced cannot write, however late it wakes up.
  */
-export interface SessionLog extends TimeTravel {
+export interface SessionLog extends TimeTravel, SessionImport {
   /**
    * Creates a session with its root entry. With a `createKey` that was seen before, or an id that exists and has the same
    * key, returns the existing one with `created: false`.

@@ -6,6 +6,7 @@ export {
   type ScriptedModelOptions,
 } from "../models/scripted/scripted.ts";
 export { createFakeClock, type FakeClock } from "./fake-clock.ts";
+export { importContract } from "./import-contract.ts";
 export { type SandboxCase, type SandboxSubject, sandboxContract } from "./sandbox-contract.ts";
 export { spendContract } from "./spend-contract.ts";
 export { type StoreContractCase, type StoreSubject, storeContract } from "./store-contract.ts";

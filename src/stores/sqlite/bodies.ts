@@ -10,11 +10,16 @@ export interface Body {
 /** Rows above this many bytes would make every scan over their table slow. */
 const INLINE_BYTES = 65_536;
 
+/** A value as text, and the hash under which it is to be kept; null where it belongs into its row. */
+export function bodyText(value: unknown): { readonly text: string; readonly hash: string | null } {
+  const text = JSON.stringify(value);
+  return { text, hash: Buffer.byteLength(text) <= INLINE_BYTES ? null : sha256(text) };
+}
+
 /** Inside a transaction. */
 export function storeBody(database: Database, session: number, value: unknown): Body {
-  const text = JSON.stringify(value);
-  if (Buffer.byteLength(text) <= INLINE_BYTES) return { body: text, blob: null };
-  const hash = sha256(text);
+  const { text, hash } = bodyText(value);
+  if (hash === null) return { body: text, blob: null };
   database.run(
     "INSERT INTO blob (session, hash, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
     session,

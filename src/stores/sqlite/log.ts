@@ -6,6 +6,7 @@ import type { Database } from "./database.ts";
 import { readSegments } from "./entries.ts";
 import { eraseSession } from "./erase.ts";
 import { lastCompaction, pathTo, type Segment } from "./history.ts";
+import { createSessionImport } from "./import.ts";
 import type { Parts } from "./parts.ts";
 import { sessionRecord } from "./rows.ts";
 import { createSession, history, knownSession, listSessions, positionOf, sessionRow } from "./sessions.ts";
@@ -50,6 +51,7 @@ export function createSessionLog(parts: Parts): SessionLog {
     follow: (sessionId, after, signal) => follow(parts, sessionId, after, signal),
 
     ...createTimeTravel(parts),
+    ...createSessionImport(parts),
 
     async erase(sessionId, options) {
       await nodes.buryDead();

@@ -14,6 +14,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { newId } from "../../lib/ids.ts";
 import { DatabaseSync } from "../../lib/sqlite.ts";
 import { ENTRY_VERSION, type Entry } from "../../log/entry.ts";
+import { importContract } from "../../testing/import-contract.ts";
 import { spendContract } from "../../testing/spend-contract.ts";
 import { storeContract } from "../../testing/store-contract.ts";
 import { timeTravelContract } from "../../testing/time-travel-contract.ts";
@@ -29,7 +30,12 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("store contract", () => {
-  for (const { name, run } of [...storeContract, ...spendContract, ...timeTravelContract]) {
+  for (const { name, run } of [
+    ...storeContract,
+    ...spendContract,
+    ...timeTravelContract,
+    ...importContract,
+  ]) {
     test(name, () => run({ open: () => openSqliteStore({ path }) }));
   }
 });
