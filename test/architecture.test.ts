@@ -12,7 +12,7 @@ import { describe, expect, test } from "vitest";
 const order: readonly (readonly string[])[] = [
   ["lib"],
   ["log"],
-  ["models", "permissions", "sandboxes", "skills", "memory"],
+  ["models", "permissions", "sandboxes", "snapshots", "skills", "memory"],
   ["tools", "hooks", "archive"],
   ["agents"],
   ["context"],

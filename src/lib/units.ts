@@ -44,6 +44,16 @@ export function parseSize(text: string): number | undefined {
   return Math.floor(Number(match[1]) * SIZE_UNITS[match[2] as keyof typeof SIZE_UNITS]);
 }
 
+/** The inverse of `parseSize`, in units of 1,024: 10485760 is "10 MiB", 1500 is "1.5 KiB". */
+export function formatSize(bytes: number): string {
+  let unit = 0;
+  let value = bytes;
+  for (; value >= 1_024 && unit < BINARY_UNITS.length - 1; unit++) value /= 1_024;
+  return `${Number(value.toFixed(1))} ${BINARY_UNITS[unit]}`;
+}
+
+const BINARY_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
+
 /** An amount of US dollars: "$0.0042", "$1.25". */
 export function formatDollars(usd: number): string {
   return `$${usd.toFixed(usd < 0.1 ? 4 : 2)}`;

@@ -8,6 +8,7 @@ export {
 export { createFakeClock, type FakeClock } from "./fake-clock.ts";
 export { importContract } from "./import-contract.ts";
 export { type SandboxCase, type SandboxSubject, sandboxContract } from "./sandbox-contract.ts";
+export { type SnapshotCase, type SnapshotSubject, snapshotContract } from "./snapshot-contract.ts";
 export { spendContract } from "./spend-contract.ts";
 export { type StoreContractCase, type StoreSubject, storeContract } from "./store-contract.ts";
 export { timeTravelContract } from "./time-travel-contract.ts";
