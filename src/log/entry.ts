@@ -74,6 +74,8 @@ export interface SessionCreated {
   readonly forkedFrom?: { readonly sessionId: string; readonly entryId: string };
   /** What a fork's workspace begins with. */
   readonly files?: WorkspaceOrigin;
+  /** The run that waited for people at that point waits here too, under ids of its own. */
+  readonly waits?: true;
 }
 
 export interface UserMessage {

@@ -1,7 +1,5 @@
 import { withoutUndefined } from "../lib/json.ts";
 import { utcDay } from "../lib/units.ts";
-import type { ToolResultMessage } from "./content.ts";
-import { noUsage } from "./content.ts";
 import type { Entry, RunEnd, RunFailed, RunFinished, RunStarted } from "./entry.ts";
 import {
   applyAnswer,
@@ -11,9 +9,9 @@ import {
   applyToolStarted,
   loseCall,
   replaceCall,
-  showAnswer,
   spend,
 } from "./fold-answers.ts";
+import { applyFork, applyMove } from "./fold-branches.ts";
 import { applyCompacted, applyResultsCleared } from "./fold-compaction.ts";
 import { applyHook } from "./fold-hooks.ts";
 import { applyAnswerOfPerson, applyQuestion, goOn } from "./fold-interrupts.ts";
@@ -44,7 +42,7 @@ export function advance(state: Draft, entry: Entry): void {
   switch (entry.type) {
     case "sessionCreated":
       state.agent = entry.agent;
-      if (entry.forkedFrom !== undefined) leaveRunBehind(state);
+      if (entry.forkedFrom !== undefined) applyFork(state, entry);
       return;
     case "userMessage": {
       const { inboxId, blocks, delivery = "steer", model, actor } = entry;
@@ -144,6 +142,11 @@ export function advance(state: Draft, entry: Entry): void {
     case "interruptResolved":
       applyAnswerOfPerson(state, entry);
       return;
+    case "headMoved":
+      applyMove(state, entry);
+      return;
+    case "workspaceSaved":
+      return;
     case "stopRequested":
       applyStop(state);
       return;
@@ -161,31 +164,6 @@ function newRun({ runId, model, at }: Entry & RunStarted, unanswered: Unanswered
   const { stopRequested = false, actors = [] } = unanswered ?? {};
   return { ...BLANK_RUN, id: runId, model, startedAt: at, stopRequested, actors };
 }
-
-/** A fork shares the history, not the work: what was under way goes on in the session that it came from, and only there. */
-function leaveRunBehind(state: Draft): void {
-  const results = state.openCalls.map(
-    ({ callId, name, result }): ToolResultMessage =>
-      result ?? { callId, name, blocks: [{ type: "text", text: FORKED_BEFORE_RESULT }], isError: true },
-  );
-  // Of an answer that was still being written, what was complete: results must have their calls before them.
-  const part = state.run?.part ?? null;
-  if (part !== null) showAnswer(state, part);
-  if (results.length > 0) state.messages.push({ role: "tool", results });
-  for (const { blocks, inboxId } of state.deferred) {
-    state.messages.push({ role: "user", blocks });
-    if (inboxId !== undefined) state.inputs.push({ inboxId, blocks });
-  }
-  state.openCalls = [];
-  state.deferred = [];
-  state.run = null;
-  state.unanswered = null;
-  // What the shared history cost is on the account of the session that it came from.
-  Object.assign(state, { usage: noUsage, costUsd: 0, unpricedCalls: 0, lostUsd: 0, raisedUsd: null });
-}
-
-const FORKED_BEFORE_RESULT =
-  "No result: this session was forked from another one while the call was under way there.";
 
 function endRun(state: Draft, { runId, left = [] }: RunFinished | RunFailed, end: RunEnd | "failed"): void {
   const unseen = state.run?.unseen ?? null;

@@ -1,5 +1,6 @@
 import type { Entry, HeadMoved, NewEntry, RunFinished, WorkspaceOrigin, WorkspaceSaved } from "./entry.ts";
-import type { Quota, SessionRecord } from "./session-log.ts";
+import type { Quota, SessionRecord, SessionStatus } from "./session-log.ts";
+import type { OpenInterrupt } from "./state.ts";
 
 /**
  * The part of the port to the log that treats a session as a tree: any entry of it, also one on a branch that was left, is a
@@ -68,13 +69,19 @@ export interface ForkOptions {
   readonly files?: WorkspaceOrigin;
   /** Default: nothing has to be done for it. */
   readonly due?: FilesDue;
+  /** What its run waits for (`canWaitInFork`). Default: the run is left behind. */
+  readonly waiting?: ForkedRun;
 }
 
-/** What the files of a session have to become before anybody uses them. */
-export type FilesDue =
-  | { readonly from: "snapshot"; readonly snapshot: string }
-  /** The agent's workspace, as a new session has it. */
-  | { readonly from: "template" };
+/** What a run waits for at the point of a fork, as it was asked there, and what the fork's status is by its fold. */
+export interface ForkedRun {
+  readonly runId: string;
+  readonly interrupts: readonly OpenInterrupt[];
+  readonly status: SessionStatus;
+}
+
+/** The snapshot that the files of a session have to become before anybody uses them. */
+export type FilesDue = string;
 
 export interface Rewind {
   readonly to: string;

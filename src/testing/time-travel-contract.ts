@@ -5,7 +5,7 @@ import { noUsage } from "../log/content.ts";
 import { ENTRY_VERSION, type Entry, type HeadMoved, type NewEntry } from "../log/entry.ts";
 import { fold } from "../log/fold.ts";
 import { carriedState } from "../log/state.ts";
-import type { FilesDue, Hold } from "../log/time-travel.ts";
+import type { Hold } from "../log/time-travel.ts";
 import type { Store } from "../stores/store.ts";
 import type { StoreContractCase } from "./store-contract.ts";
 
@@ -196,6 +196,41 @@ export const timeTravelContract: readonly StoreContractCase[] = [
     },
   },
   {
+    name: "forks where people are asked: they are asked in both, and each answer counts where it was given",
+    async run({ open }) {
+      await using store = await open();
+      await sessionWith(store, "s", []);
+      const { id: inboxId } = await store.enqueue("s", { type: "message", blocks: [] });
+      await append(
+        store,
+        "s",
+        { type: "userMessage", blocks: [], inboxId },
+        { type: "runStarted", runId: "r", model: "m" },
+        interrupted,
+      );
+      const { headId } = await known(store, "s");
+      const { run } = fold(await store.path("s"));
+      assert.ok(run !== null);
+      const waiting = { runId: run.id, interrupts: run.interrupts, status: "waiting" } as const;
+      const { session } = await store.fork("s", headId ?? "", "f", { waiting });
+      assert.equal(session.status, "waiting");
+      const state = fold(await store.path("f"));
+      const records = await store.interrupts({ sessionId: "f" });
+      assert.deepEqual(
+        records.map(({ id, at, runId, status }) => ({ id, at, runId, status })),
+        state.run?.interrupts.map(({ interruptId: id, at }) => ({ id, at, runId: "r", status: "open" })),
+      );
+      const answer = { type: "answer", answer: { action: "end" } } as const;
+      await rejects(store.enqueue("f", { ...answer, interruptId: "i" }), "not_found");
+      await store.enqueue("f", { ...answer, interruptId: records[0]?.id ?? "" });
+      assert.deepEqual(await store.runnable(10), ["f"]);
+      assert.deepEqual(
+        (await store.interrupts({ sessionId: "s" })).map(({ id, status }) => [id, status]),
+        [["i", "open"]],
+      );
+    },
+  },
+  {
     name: "moves once for each key",
     async run({ open }) {
       await using store = await open();
@@ -215,10 +250,10 @@ export const timeTravelContract: readonly StoreContractCase[] = [
     async run({ open }) {
       await using store = await open();
       const ids = await sessionWith(store, "s", ["1"]);
-      const due: FilesDue = { from: "snapshot", snapshot: "snap" };
+      const due = "snap";
       const fork = await store.fork("s", ids[1] ?? "", "f", {
         due,
-        files: { ...due, skipped: 2 },
+        files: { from: "snapshot", snapshot: due, skipped: 2 },
         title: "Again",
         createKey: "k",
         fingerprint: "p",
@@ -244,8 +279,8 @@ export const timeTravelContract: readonly StoreContractCase[] = [
       assert.ok(hold !== undefined);
       await store.letGo(hold, { filesDone: true });
       assert.deepEqual(await store.files("f"), { due: null, held: false });
-      const moved = await rewind(store, "s", ids[0], { due: { from: "template" } });
-      assert.deepEqual(await store.files("s"), { due: { from: "template" }, held: false });
+      const moved = await rewind(store, "s", ids[0], { due: "template" });
+      assert.deepEqual(await store.files("s"), { due: "template", held: false });
       assert.equal((await store.filesAt("s", moved.id))?.id, moved.id);
       await rejects(store.files("unknown"), "not_found");
     },

@@ -1,10 +1,15 @@
+import { withoutUndefined } from "../../lib/json.ts";
 import type { Entry } from "../../log/entry.ts";
+import { forkedInterrupt } from "../../log/fold-branches.ts";
 import type { SessionRecord } from "../../log/session-log.ts";
-import type { ForkOptions } from "../../log/time-travel.ts";
+import type { ForkedRun, ForkOptions } from "../../log/time-travel.ts";
+import type { Database } from "./database.ts";
 import { insertEntry } from "./entries.ts";
+import { refreshStatus } from "./inbox.ts";
+import { openInterrupt } from "./interrupts.ts";
 import type { Parts } from "./parts.ts";
 import { requireRoomForSession } from "./quotas.ts";
-import { sessionRecord } from "./rows.ts";
+import { type SessionRow, sessionRecord } from "./rows.ts";
 import {
   createdBefore,
   history,
@@ -43,7 +48,7 @@ export function forkSession(
     parentId: at,
     seq: seq + 1,
     forkedFrom: { sessionId, entryId: at },
-    ...(options.files === undefined ? {} : { files: options.files }),
+    ...withoutUndefined({ files: options.files, waits: options.waiting && (true as const) }),
   };
   database.run(
     `INSERT INTO session (id, agent, tenant, title, create_key, fingerprint, status, head_id, head_seq, created_at, updated_at,
@@ -62,9 +67,21 @@ export function forkSession(
     source.key,
     at,
     seq,
-    options.due === undefined ? null : JSON.stringify(options.due),
+    options.due ?? null,
   );
   const row = knownSession(database, newSessionId);
   insertEntry(database, row.key, first);
-  return { session: sessionRecord(row), created: true };
+  if (options.waiting !== undefined) ask(database, row, options.waiting, now);
+  return { session: sessionRecord(knownSession(database, newSessionId)), created: true };
+}
+
+/** The questions on which the run waits in the session that it was forked from, as questions of the fork. */
+function ask(
+  database: Database,
+  { key, id }: SessionRow,
+  { runId, interrupts, status }: ForkedRun,
+  at: number,
+): void {
+  for (const open of interrupts) openInterrupt(database, key, { ...forkedInterrupt(open, id, at), runId });
+  refreshStatus(database, key, at, status);
 }

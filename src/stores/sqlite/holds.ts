@@ -12,7 +12,7 @@ import { knownSession } from "./sessions.ts";
 
 export function filesOf(parts: Parts, sessionId: string): { due: FilesDue | null; held: boolean } {
   const row = knownSession(parts.database, sessionId);
-  return { due: dueOf(row), held: isHeld(parts, row) };
+  return { due: row.files_due, held: isHeld(parts, row) };
 }
 
 /** Inside a transaction, as the next one. */
@@ -30,7 +30,7 @@ export function takeHold(
   database.run("UPDATE session SET held_by = ?, hold = ? WHERE key = ?", nodes.nodeId, token, row.key);
   // Whoever has the lease of a session at rest is only just letting go of it; it must not take it up again with this one.
   if (atRest) database.run("UPDATE session SET owner = NULL, epoch = epoch + 1 WHERE key = ?", row.key);
-  return { sessionId, token, headId: row.head_id, due: dueOf(row) };
+  return { sessionId, token, headId: row.head_id, due: row.files_due };
 }
 
 export function endHold(
@@ -61,8 +61,4 @@ export function requireRest({ id, status }: Pick<SessionRow, "id" | "status">): 
     hint: `Stop it first (\`holdfast sessions stop ${id}\`, or POST .../stop).`,
     details: { status },
   });
-}
-
-function dueOf({ files_due }: SessionRow): FilesDue | null {
-  return files_due === null ? null : (JSON.parse(files_due) as FilesDue);
 }

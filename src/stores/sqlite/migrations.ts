@@ -174,7 +174,7 @@ const migrations: readonly string[] = [
   CREATE INDEX entry_files ON entry (session, seq)
     WHERE type IN ('workspaceSaved', 'headMoved', 'sessionCreated');
 
-  ALTER TABLE session ADD COLUMN files_due TEXT;  -- JSON: what its files have to become before anybody uses them
+  ALTER TABLE session ADD COLUMN files_due TEXT;  -- the snapshot that its files have to become before anybody uses them
   -- Who keeps everybody from taking it up, and a name for that, so that one who lost it knows.
   ALTER TABLE session ADD COLUMN held_by TEXT REFERENCES node (id) ON DELETE SET NULL;
   ALTER TABLE session ADD COLUMN hold TEXT;

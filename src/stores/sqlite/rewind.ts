@@ -45,7 +45,7 @@ export function moveHead(
        last_run_end = coalesce(?, last_run_end) WHERE key = ?`,
     move.id,
     move.seq,
-    due === undefined ? null : JSON.stringify(due),
+    due ?? null,
     sessionPatch(left).lastRunEnd ?? null,
     row.key,
   );
