@@ -44,7 +44,7 @@ export type {
 } from "./models/model.ts";
 export type { CostQuery, CostReport, CostRow, Costs } from "./run/session/costs.ts";
 export type { RunEvent } from "./run/session/events.ts";
-export type { InterruptFilter, InterruptRecord, InterruptStatus } from "./run/session/interrupts.ts";
+export type { InterruptFilter, InterruptRecord, InterruptStatus, Vote } from "./run/session/interrupts.ts";
 export type { RunResult, RunTiming } from "./run/session/run-result.ts";
 export { collectRun } from "./run/session/run-result.ts";
 export type {

@@ -1,9 +1,10 @@
 import type { UserBlock } from "./log/content.ts";
-import type { Delivery } from "./log/entry.ts";
+import type { Delivery, InterruptAnswer, PermissionMode } from "./log/entry.ts";
 import type { RunEvent } from "./run/session/events.ts";
+import type { InterruptRecord, InterruptStatus } from "./run/session/interrupts.ts";
 import { collectRun, type RunResult } from "./run/session/run-result.ts";
 import { sendAndWatch } from "./run/session/send-and-watch.ts";
-import type { Sessions } from "./run/session/sessions.ts";
+import type { AnswerOptions, Sessions } from "./run/session/sessions.ts";
 
 /** One session, for programs. What it does goes on whether or not anybody reads the events. */
 export interface Session {
@@ -15,6 +16,12 @@ export interface Session {
   send(message: string | readonly UserBlock[], options?: SendOptions): Promise<Run>;
   /** Ends the current run; false when there was none. */
   stop(): Promise<boolean>;
+  /** What it has asked people, the latest first. */
+  interrupts(status?: InterruptStatus): Promise<readonly InterruptRecord[]>;
+  /** As `Sessions.answer`: the first answer counts. */
+  answer(interruptId: string, answer: InterruptAnswer, options?: AnswerOptions): Promise<InterruptRecord>;
+  /** What it may do from now on. */
+  setMode(mode: PermissionMode, actor?: string): Promise<void>;
 }
 
 export interface SendOptions {
@@ -58,5 +65,9 @@ export function openSession(sessions: Sessions, id: string): Session {
       };
     },
     stop: async () => (await sessions.stop(id)).stopped,
+    interrupts: (status) =>
+      sessions.interrupts({ sessionId: id, ...(status === undefined ? {} : { status }) }),
+    answer: (interruptId, answer, options) => sessions.answer(id, interruptId, answer, options),
+    setMode: (mode, actor) => sessions.setMode(id, mode, actor),
   };
 }

@@ -3,7 +3,7 @@ import { durationPattern, LONGEST_TIMER_MS, parseDuration, parseSize, sizePatter
 import type { Effect, HookPoint, PermissionMode } from "../log/entry.ts";
 import type { CacheLifetime, ReasoningEffort } from "../models/model.ts";
 import { modelPricesSchema } from "../models/model-entry.ts";
-import { parseRule } from "../permissions/rules.ts";
+import { parseRule } from "../permissions/rule.ts";
 import type { SandboxKind } from "../sandboxes/sandbox.ts";
 import { modelIdPattern } from "./choose-model.ts";
 
@@ -324,12 +324,10 @@ const names = z.array(z.string().min(1)).default([]);
 
 const approvals = z
   .strictObject({
-    expiresAfter: wait
-      .optional()
-      .meta({
-        description: "How long a question is open. Default: until the run is given up.",
-        examples: ["4h"],
-      }),
+    expiresAfter: wait.optional().meta({
+      description: "How long a question is open. Default: until the run is given up.",
+      examples: ["4h"],
+    }),
     onExpire: z
       .enum(["deny", "approve", "escalate", "askAgain"])
       .default("deny")

@@ -5,6 +5,7 @@ import { isDirectory, isFile, readTextIfAny } from "../lib/files.ts";
 import { nearest } from "../lib/json.ts";
 import { CALL_TOOL, FIND_TOOLS } from "../log/call-tool.ts";
 import { knownProviders } from "../models/ai-sdk/providers.ts";
+import { parseRule } from "../permissions/rule.ts";
 import { matchesPattern } from "../permissions/rules.ts";
 import type { Tool } from "../tools/tool.ts";
 import { providerOf } from "./choose-model.ts";
@@ -175,6 +176,12 @@ function checkProviders({ id, baseUrl, fallback }: NonNullable<Harness["model"]>
   for (const [i, model] of fallback.entries()) check(model.id, ["model", "fallback", i]);
 }
 
+/** The schema has let only rules pass. */
+function toolOfRule(text: string): string {
+  const parsed = parseRule(text);
+  return parsed.ok ? parsed.rule.tool : text;
+}
+
 /**
  * A rule or a hook for a tool that does not exist is most likely a slip, and one in `deny` or in the `tools` of a hook that
  * watches over a tool would go unnoticed.
@@ -193,8 +200,16 @@ function checkPatterns({ permissions, hooks }: Harness, names: readonly string[]
       report([...path, i], `no tool of this agent is named "${pattern}"`, hint);
     }
   };
-  check(permissions.deny, names, ["permissions", "deny"]);
-  check(permissions.allow, names, ["permissions", "allow"]);
+  const checkRules = (rules: readonly string[], path: readonly (string | number)[]) =>
+    check(rules.map(toolOfRule), names, path);
+  for (const list of ["deny", "ask", "allow", "breakpoints"] as const) {
+    checkRules(permissions[list], ["permissions", list]);
+  }
+  for (const [user, own] of Object.entries(permissions.users)) {
+    for (const list of ["deny", "ask", "allow"] as const) {
+      checkRules(own[list], ["permissions", "users", user, list]);
+    }
+  }
   // Hooks are asked about searches for tools, too; rules are not.
   for (const [i, { tools = [] }] of hooks.entries()) {
     check(tools, [...names, FIND_TOOLS], ["hooks", i, "tools"]);

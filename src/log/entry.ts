@@ -161,12 +161,15 @@ export interface ModelCalled {
   readonly model: string;
   /** 1 for the first try of a turn. */
   readonly attempt: number;
-  /** `summary`: the request of a compaction; no turn of the conversation. */
-  readonly purpose?: "summary";
+  /** Absent: a turn of the conversation. */
+  readonly purpose?: CallPurpose;
   readonly prefix?: Prefix;
   /** Set where a budget is in force. */
   readonly reservation?: Reservation;
 }
+
+/** `summary`: the request of a compaction. `classification`: whether a call may start (`CallClassified`). */
+export type CallPurpose = "summary" | "classification";
 
 export interface Prefix {
   /** Of the whole request, 16 hexadecimal digits. */
@@ -207,7 +210,7 @@ export interface ModelFailed {
   readonly attempt: number;
   readonly failure: ModelFailure;
   readonly durationMs: number;
-  readonly purpose?: "summary";
+  readonly purpose?: CallPurpose;
   /** It broke off after a part of the answer had come: what that cost is not known. */
   readonly lostCall?: true;
 }
@@ -376,8 +379,10 @@ export interface CallClassified {
   readonly decision: "allow" | "ask" | "deny";
   /** For people; of `deny` also for the model that made the call. */
   readonly reason: string;
-  /** Null where an earlier decision about the same was used. */
+  /** Null where none was asked: an earlier decision about the same was used, or there is too much to check. */
   readonly model: string | null;
+  /** None has answered, so that a person is asked; `reason` says why. */
+  readonly failed?: true;
   readonly usage: Usage;
   readonly costUsd: number | null;
   readonly durationMs: number;

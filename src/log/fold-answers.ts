@@ -1,6 +1,14 @@
 import type { AssistantBlock, ToolCallBlock, Usage } from "./content.ts";
 import { addUsage } from "./content.ts";
-import type { AnswerPart, AssistantMessage, Entry, ModelCalled, ToolFinished, ToolStarted } from "./entry.ts";
+import type {
+  AnswerPart,
+  AssistantMessage,
+  CallClassified,
+  Entry,
+  ModelCalled,
+  ToolFinished,
+  ToolStarted,
+} from "./entry.ts";
 import { takeDeferred, updateRun } from "./fold-messages.ts";
 import type { Draft, OpenCall, SentRequest, SessionState } from "./state.ts";
 
@@ -9,7 +17,7 @@ import type { Draft, OpenCall, SentRequest, SessionState } from "./state.ts";
 export function applyModelCalled(state: Draft, entry: ModelCalled): void {
   const { attempt, model, purpose, prefix, reservation } = entry;
   updateRun(state, (run) => ({ ...run, reservedUsd: reservation?.usd ?? 0 }));
-  if (purpose === "summary") {
+  if (purpose !== undefined) {
     // One about a part of the transcript does not begin like the request that comes next.
     if (prefix !== undefined) state.sent = sentRequest(state, model);
     updateRun(state, (run) => ({ ...run, calling: true }));
@@ -165,6 +173,14 @@ function closeCalls(state: Draft): void {
   if (results.length > 0) state.messages.push({ role: "tool", results });
   state.openCalls = [];
   takeDeferred(state);
+}
+
+export function applyClassified(state: Draft, entry: CallClassified): void {
+  spend(state, entry);
+  replaceCall(state, entry.callId, (call) => ({ ...call, classified: entry }));
+  // Another time there may be an answer.
+  if (entry.failed !== true) state.classified.set(entry.binding, entry);
+  updateRun(state, (run) => ({ ...run, calling: false, resumes: 0 }));
 }
 
 export function replaceCall(state: Draft, callId: string, change: (call: OpenCall) => OpenCall): void {

@@ -52,6 +52,8 @@ export function applyCompacted(state: Draft, entry: Compacted): void {
   state.hooks = new Map(hooks.map((decided) => [hookKey(decided), decided]));
   state.sessionHooks = new Set(sessionHooks);
   state.toolUses = new Map(toolUses);
+  state.said = carried.said ?? [];
+  state.classified = new Map();
   cutSent(state, 0);
   state.deferred = [...carried.deferred];
   state.messages = [...messages];

@@ -40,6 +40,7 @@ function withhold(state: Draft, inboxId: string, text: string): void {
   // Another array, since whoever remembers something of a transcript relies on it that it only grows at its end.
   if (index >= 0) state.messages = state.messages.with(index, { role: "user", blocks });
   state.inputs = state.inputs.filter((each) => each !== input);
+  state.said = state.said.filter((each) => each.inboxId !== inboxId);
   updateRun(state, (run) => ({ ...run, unseen: withoutMessage(run.unseen, inboxId) }));
 }
 

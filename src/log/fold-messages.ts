@@ -1,4 +1,4 @@
-import type { Message } from "./content.ts";
+import type { Message, UserBlock } from "./content.ts";
 import { noteText } from "./notes.ts";
 import type { DeferredMessage, Draft, RunState, SessionState, Unanswered } from "./state.ts";
 
@@ -43,7 +43,7 @@ function mustWait({ delivery, stopped }: DeferredMessage, state: SessionState): 
 export function show(message: DeferredMessage, state: Draft): void {
   const { inboxId, blocks, delivery, stopped } = message;
   state.messages.push({ role: "user", blocks });
-  if (inboxId !== undefined) state.inputs.push({ inboxId, blocks });
+  if (inboxId !== undefined) hear(state, inboxId, blocks);
   if (stopped || delivery === "note" || inboxId === undefined) return;
   if (state.run === null || state.run.stopRequested) {
     state.unanswered = withMessage(state.unanswered, inboxId, message);
@@ -52,6 +52,23 @@ export function show(message: DeferredMessage, state: Draft): void {
     const actors = withActor(run.actors, message.actor);
     state.run = { ...run, answered: null, actors, unseen: withMessage(run.unseen, inboxId, message) };
   }
+}
+
+/** How many messages of people are remembered for whoever has to know what they want. */
+const SAID = 6;
+const MAX_SAID = 2_000;
+
+/** A message joins the transcript. What was decided before, by what had been said until then, does not outlive it. */
+export function hear(state: Draft, inboxId: string, blocks: readonly UserBlock[]): void {
+  state.inputs.push({ inboxId, blocks });
+  state.said = [...state.said, { inboxId, text: shortText(blocks) }].slice(-SAID);
+  state.classified.clear();
+}
+
+function shortText(blocks: readonly UserBlock[]): string {
+  const text = blocks.map((block) => (block.type === "text" ? block.text : `[${block.mediaType}]`)).join("\n");
+  const more = text.length - MAX_SAID;
+  return more <= 0 ? text : `${text.slice(0, MAX_SAID)} [... ${more} characters more]`;
 }
 
 function withMessage(

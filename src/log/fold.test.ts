@@ -159,7 +159,7 @@ describe("the run", () => {
     const results = [toolEnds("a", "x"), toolEnds("b", "y"), runEnds("stopped")];
     const state = fold(entries(...stopped, ...results));
     expect(state.run).toBeNull();
-    expect(state.unanswered).toEqual({ messages: ["in-after"], model: undefined, stopRequested: false });
+    expect(state.unanswered).toMatchObject({ messages: ["in-after"], model: undefined, stopRequested: false });
     expect(transcript(...stopped, ...results)).toMatch(/user: before \| user: after$/);
   });
 

@@ -3,12 +3,12 @@ import { utcDay } from "../lib/units.ts";
 import type { Entry, RunEnd, RunFailed, RunFinished, RunStarted } from "./entry.ts";
 import {
   applyAnswer,
+  applyClassified,
   applyModelCalled,
   applyPart,
   applyToolFinished,
   applyToolStarted,
   loseCall,
-  replaceCall,
   spend,
 } from "./fold-answers.ts";
 import { applyFork, applyMove } from "./fold-branches.ts";
@@ -118,8 +118,7 @@ export function advance(state: Draft, entry: Entry): void {
       updateRun(state, (run) => ({ ...run, calling: false, compactions: [...run.compactions, entry.tier] }));
       return;
     case "callClassified":
-      spend(state, entry);
-      replaceCall(state, entry.callId, (call) => ({ ...call, classified: entry }));
+      applyClassified(state, entry);
       return;
     case "modeChanged":
       state.mode = entry.mode;

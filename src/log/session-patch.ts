@@ -48,33 +48,15 @@ export function sessionPatch(entries: readonly Entry[]): SessionPatch {
 
   for (const entry of entries) {
     updatedAt = Math.max(updatedAt, entry.at);
+    status = statusAfter(entry, status);
     const inboxId = inboxIdOf(entry);
     if (inboxId !== undefined) consumed.push(inboxId);
+    if ("lostCall" in entry && entry.lostCall === true) unpricedCalls += 1;
     switch (entry.type) {
-      case "runStarted":
-        status = "running";
-        break;
-      case "runResumed":
-        status = "running";
-        if (entry.lostCall) unpricedCalls += 1;
-        break;
-      case "interrupted":
-        // One about a call may leave others to go on.
-        if (!("call" in entry.request)) status = "waiting";
-        break;
-      case "runPaused":
-        status = "waiting";
-        break;
-      case "modelFailed":
-        if (entry.lostCall) unpricedCalls += 1;
-        break;
       case "runFinished":
-        status = "idle";
         lastRunEnd = entry.reason;
-        if (entry.lostCall) unpricedCalls += 1;
         break;
       case "runFailed":
-        status = "idle";
         lastRunEnd = "failed";
         break;
       case "modelCalled":
@@ -88,28 +70,31 @@ export function sessionPatch(entries: readonly Entry[]): SessionPatch {
         if (entry.costUsd === null) unpricedCalls += 1;
         else costUsd += entry.costUsd;
         break;
-      case "stopRequested":
-      case "modeChanged":
-      case "ruleAdded":
-      case "interruptResolved":
-        // A run that waited has something to do again.
-        if (status === "waiting") status = "running";
-        break;
-      case "sessionCreated":
-      case "userMessage":
-      case "contextOpened":
-      case "contextAdded":
-      case "modelSwitched":
-      case "answerPart":
-      case "toolStarted":
-      case "toolFinished":
-      case "hookDecided":
-      case "resultsCleared":
-      case "interruptVoted":
-      case "workspaceSaved":
-      case "headMoved":
-        break;
     }
   }
   return { status, lastRunEnd, updatedAt, turns, usage, costUsd, unpricedCalls, consumed };
+}
+
+function statusAfter(entry: Entry, before: SessionPatch["status"]): SessionPatch["status"] {
+  switch (entry.type) {
+    case "runStarted":
+    case "runResumed":
+      return "running";
+    case "interrupted":
+      // One about a call may leave others to go on.
+      return "call" in entry.request ? before : "waiting";
+    case "runPaused":
+      return "waiting";
+    case "runFinished":
+    case "runFailed":
+      return "idle";
+    case "stopRequested":
+    case "modeChanged":
+    case "ruleAdded":
+    case "interruptResolved":
+      // A run that waited has something to do again.
+      return before === "waiting" ? "running" : before;
+    default:
+      return before;
+  }
 }

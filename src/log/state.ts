@@ -80,6 +80,10 @@ export interface SessionState {
   readonly toldMode: PermissionMode | null;
   /** What people have made of their answers ("always"), in this session. */
   readonly rules: readonly AddedRule[];
+  /** The last messages of people that a model has been shown, or is about to be; cut, and kept over compactions. */
+  readonly said: readonly Said[];
+  /** What a classifier has decided since the last of them, by binding. */
+  readonly classified: ReadonlyMap<string, CallClassified>;
 }
 
 export type AddedRule = Pick<RuleAdded, "scope" | "list" | "rule">;
@@ -102,6 +106,7 @@ export type CarriedState = Pick<
   | "mode"
   | "toldMode"
   | "rules"
+  | "said"
 > & {
   readonly hooks: readonly HookDecided[];
   readonly sessionHooks: readonly string[];
@@ -193,6 +198,12 @@ export interface DeferredMessage {
 export interface Input {
   readonly inboxId: string;
   readonly blocks: readonly UserBlock[];
+}
+
+export interface Said {
+  readonly inboxId: string;
+  /** Its first characters; images by their type. */
+  readonly text: string;
 }
 
 export interface Unanswered {
@@ -292,6 +303,7 @@ export function carriedState(state: SessionState): CarriedState {
     mode: state.mode,
     toldMode: state.toldMode,
     rules: state.rules,
+    said: state.said,
     hooks,
     sessionHooks,
     toolUses,
@@ -346,6 +358,8 @@ export function emptyState(): Draft {
     mode: null,
     toldMode: null,
     rules: [],
+    said: [],
+    classified: new Map(),
   };
 }
 
@@ -380,6 +394,8 @@ export interface Draft extends SessionState {
   mode: PermissionMode | null;
   toldMode: PermissionMode | null;
   rules: AddedRule[];
+  said: readonly Said[];
+  classified: Map<string, CallClassified>;
 }
 
 export const BLANK_RUN: Omit<RunState, "id" | "model" | "startedAt"> = {

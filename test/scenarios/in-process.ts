@@ -35,7 +35,15 @@ export async function startScenario(script: Script, options: ScenarioOptions = {
   const model = createScriptedModel(script);
   const notices: string[] = [];
   const runtime = await openRuntime({
-    agents: [{ name: "tester", systemPrompt: "You are tested.", model: "scripted/tester", ...agent }],
+    agents: [
+      {
+        name: "tester",
+        systemPrompt: "You are tested.",
+        model: "scripted/tester",
+        permissions: { allow: ["*"] },
+        ...agent,
+      },
+    ],
     models: () => model,
     notify: (notice) => notices.push(notice),
     ...rest,

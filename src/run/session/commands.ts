@@ -7,7 +7,7 @@ import type { UserBlock } from "../../log/content.ts";
 import type { Entry } from "../../log/entry.ts";
 import { neutraliseMarkers } from "../../log/markers.ts";
 import { DEFAULT_TENANT, type SessionLog, type SessionRecord } from "../../log/session-log.ts";
-import { parseRule } from "../../permissions/rules.ts";
+import { parseRule } from "../../permissions/rule.ts";
 import type { SandboxPool } from "../../sandboxes/pool.ts";
 import { prepareImages } from "../../tools/images.ts";
 import type { Knowledge } from "../knowledge.ts";
