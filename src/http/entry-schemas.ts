@@ -9,7 +9,12 @@ import {
   usageSchema,
   userBlockSchema,
 } from "./content-schemas.ts";
-import { interruptAnswerSchema, interruptRequestSchema } from "./interrupt-schemas.ts";
+import {
+  interruptAnswerSchema,
+  interruptRequestSchema,
+  permissionModeSchema,
+  permissionSchema,
+} from "./interrupt-schemas.ts";
 import { interruptSchema } from "./ledger-schemas.ts";
 
 /** What the log and the stream hold, as schemas: for the OpenAPI document, and for readers that check what they get. */
@@ -58,6 +63,7 @@ const runEnd = z.enum([
   "refused",
   "budget",
   "hook",
+  "abandoned",
 ]);
 
 const left = z.exactOptional(z.array(z.string())).meta({
@@ -67,8 +73,25 @@ const left = z.exactOptional(z.array(z.string())).meta({
 export const deliverySchema = z.enum(["steer", "followUp", "interrupt"]);
 
 const prefixBreak = z.enum(["start", "promptChanged", "toolsChanged", "modelChanged", "compacted"]);
-const purpose = z.exactOptional(z.literal("summary")).meta({ description: "The request of a compaction." });
+const purpose = z.exactOptional(z.enum(["summary", "classification"])).meta({
+  description: "No turn of the conversation: the request of a compaction, or about a call in mode `auto`.",
+});
 const cost = z.number().nullable().meta({ description: "US dollars; null when the price is not known." });
+
+const workspaceOrigin = z.exactOptional(
+  z
+    .strictObject({
+      from: z.enum(["snapshot", "template", "now"]),
+      snapshot: optionalText,
+      skipped: z.int(),
+    })
+    .meta({ description: "What the files of the workspace were made from." }),
+);
+const rule = {
+  scope: z.enum(["session", "agent"]),
+  list: z.enum(["deny", "ask", "allow"]),
+  rule: z.string().meta({ description: "As it would stand in harness.json." }),
+};
 
 const reservation = z.strictObject({
   usd: z.number(),
@@ -89,6 +112,7 @@ const entries = [
     type: z.literal("sessionCreated"),
     agent: z.string(),
     forkedFrom: z.exactOptional(fork),
+    files: workspaceOrigin,
   }),
   z.strictObject({
     ...header,
@@ -124,7 +148,13 @@ const entries = [
       }),
     ),
   }),
-  z.strictObject({ ...header, type: z.literal("contextAdded"), source: z.string(), text: z.string() }),
+  z.strictObject({
+    ...header,
+    type: z.literal("contextAdded"),
+    source: z.string(),
+    text: z.string(),
+    mode: z.exactOptional(permissionModeSchema),
+  }),
   z.strictObject({
     ...header,
     ...run,
@@ -191,6 +221,7 @@ const entries = [
     name: z.string(),
     effect: z.enum(["readonly", "idempotent", "keyed", "reconcile", "once"]),
     attempt: z.int(),
+    permission: z.exactOptional(permissionSchema),
   }),
   z.strictObject({
     ...header,
@@ -198,7 +229,17 @@ const entries = [
     type: z.literal("toolFinished"),
     callId: z.string(),
     name: z.string(),
-    outcome: z.enum(["ok", "error", "invalid", "denied", "cancelled", "timedOut", "unknown"]),
+    outcome: z.enum([
+      "ok",
+      "error",
+      "invalid",
+      "denied",
+      "expired",
+      "answered",
+      "cancelled",
+      "timedOut",
+      "unknown",
+    ]),
     blocks: z.array(userBlockSchema),
     structured: z.exactOptional(
       z.unknown().meta({ description: "The result as JSON, of tools that have one." }),
@@ -221,12 +262,66 @@ const entries = [
       "runEnd",
     ]),
     subject: z.string(),
-    decision: z.enum(["allow", "change", "veto", "end", "failed", "timedOut"]),
+    decision: z.enum(["allow", "change", "ask", "veto", "end", "failed", "timedOut"]),
     blocks: z.boolean(),
     reason: optionalText,
     input: z.exactOptional(z.unknown()),
     context: optionalText,
     durationMs: z.number(),
+  }),
+  z.strictObject({
+    ...header,
+    ...run,
+    type: z.literal("callClassified"),
+    callId: z.string(),
+    binding: z.string(),
+    decision: z.enum(["allow", "ask", "deny"]),
+    reason: z.string(),
+    model: z.string().nullable(),
+    failed: z.exactOptional(z.literal(true)),
+    usage: usageSchema,
+    costUsd: cost,
+    durationMs: z.number(),
+  }),
+  z.strictObject({
+    ...header,
+    type: z.literal("modeChanged"),
+    mode: permissionModeSchema,
+    inboxId: z.string(),
+    actor: optionalText,
+  }),
+  z.strictObject({
+    ...header,
+    ...rule,
+    type: z.literal("ruleAdded"),
+    inboxId: optionalText,
+    actor: optionalText,
+  }),
+  z.strictObject({
+    ...header,
+    runId: optionalText,
+    type: z.literal("workspaceSaved"),
+    snapshot: z.string(),
+    files: z.int(),
+    bytes: z.number(),
+    added: z.int(),
+    changed: z.int(),
+    removed: z.int(),
+    skipped: z.array(z.strictObject({ path: z.string(), why: z.string() })),
+    durationMs: z.number(),
+  }),
+  z.strictObject({
+    ...header,
+    type: z.literal("headMoved"),
+    from: z.string(),
+    files: workspaceOrigin,
+    spent: z.strictObject({
+      usage: usageSchema,
+      costUsd: z.number(),
+      unpricedCalls: z.int(),
+      lostUsd: z.number(),
+    }),
+    actor: optionalText,
   }),
   z.strictObject({
     ...header,
@@ -269,11 +364,21 @@ const entries = [
   }),
   z.strictObject({
     ...header,
-    type: z.literal("interruptResolved"),
+    type: z.literal("interruptVoted"),
     interruptId: z.string(),
     inboxId: z.string(),
+    actor: z.string(),
+  }),
+  z.strictObject({ ...header, ...run, type: z.literal("runPaused") }),
+  z.strictObject({
+    ...header,
+    type: z.literal("interruptResolved"),
+    interruptId: z.string(),
+    inboxId: optionalText,
     answer: interruptAnswerSchema,
     actor: optionalText,
+    channel: optionalText.meta({ description: "How: `cli`, `http`, `link`; `clock` for what time did." }),
+    waitedMs: z.exactOptional(z.number()),
   }),
   z.strictObject({
     ...header,
@@ -309,7 +414,12 @@ const command = z.discriminatedUnion("type", [
     interruptId: z.string(),
     answer: interruptAnswerSchema,
     actor: optionalText,
+    channel: optionalText,
+    rules: z.exactOptional(z.array(z.strictObject(rule))),
   }),
+  z.strictObject({ type: z.literal("vote"), interruptId: z.string(), actor: z.string() }),
+  z.strictObject({ type: z.literal("mode"), mode: permissionModeSchema, actor: optionalText }),
+  z.strictObject({ type: z.literal("rule"), rule: z.strictObject(rule), actor: optionalText }),
   z.strictObject({ type: z.literal("stop"), reason: optionalText }),
 ]);
 

@@ -20,8 +20,19 @@ export const interruptSchema = z
     status: z
       .enum(interruptStatuses)
       .meta({ description: "`open`: the run waits. `closed`: its run ended without an answer." }),
+    votes: z
+      .array(z.strictObject({ actor: z.string(), at: z.int() }))
+      .meta({ description: "Who has approved already, where several have to." }),
     answered: z
-      .strictObject({ answer: interruptAnswerSchema, actor: z.string().nullable(), at: z.int() })
+      .strictObject({
+        answer: interruptAnswerSchema,
+        actor: z.string().nullable(),
+        channel: z
+          .string()
+          .nullable()
+          .meta({ description: "`cli`, `http`, `link`; `clock` for what time has answered." }),
+        at: z.int(),
+      })
       .nullable(),
   })
   .meta({ id: "Interrupt", description: "A question to a person on which a run waits, or waited." });

@@ -4,7 +4,7 @@ import { AppError } from "../../lib/errors.ts";
 import { newId, sha256 } from "../../lib/ids.ts";
 import { canonicalJson, withoutUndefined } from "../../lib/json.ts";
 import type { UserBlock } from "../../log/content.ts";
-import type { Entry } from "../../log/entry.ts";
+import type { Entry, PermissionMode } from "../../log/entry.ts";
 import { neutraliseMarkers } from "../../log/markers.ts";
 import { DEFAULT_TENANT, type SessionLog, type SessionRecord } from "../../log/session-log.ts";
 import { parseRule } from "../../permissions/rule.ts";
@@ -13,17 +13,18 @@ import { prepareImages } from "../../tools/images.ts";
 import type { Knowledge } from "../knowledge.ts";
 import type { LoopPorts } from "../loop-ports.ts";
 import { unpricedBudgets } from "../turn/budget.ts";
-import type { Command, RunQueue } from "../worker/queue.ts";
+import type { Command, RuleBook, RunQueue } from "../worker/queue.ts";
 import { checkAnswer, interruptOf, isStale, rulesOfAnswer, staleError } from "./answer.ts";
 import { answerAlike } from "./answer-budget.ts";
 import type { CostLedger } from "./costs.ts";
 import type { RunEvent } from "./events.ts";
 import { type ContextPorts, readContext } from "./read-context.ts";
+import { readPermissions } from "./read-permissions.ts";
 import type { Sessions } from "./sessions.ts";
 import { type DeltaBus, fromMessage, isRunEnd, untilAnswered, watchSession } from "./watch.ts";
 
 export interface CommandPorts {
-  readonly log: SessionLog & RunQueue & CostLedger;
+  readonly log: SessionLog & RunQueue & RuleBook & CostLedger;
   readonly agents: AgentRegistry;
   readonly bus: DeltaBus;
   readonly sandboxes: SandboxPool;
@@ -130,16 +131,26 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
       const session = await existing(sessionId);
       const agent = served(session.agent);
       if (message.model !== undefined) checkPrice(message.model, agent);
+      if (message.mode !== undefined) checkMode(message.mode, agent);
       const delivery = message.delivery ?? agent?.delivery ?? "steer";
+      const actor = message.actor ?? actorOf(tenant);
       const command: Command = {
         type: "message",
         blocks: await acceptable(blocks),
         ...withoutUndefined({
           model: message.model,
           delivery: delivery === "reject" || delivery === "steer" ? undefined : delivery,
-          actor: message.actor ?? actorOf(tenant),
+          actor,
         }),
       };
+      if (message.mode !== undefined) {
+        const key = idempotencyKey === undefined ? undefined : `${idempotencyKey}\nmode`;
+        await log.enqueue(
+          sessionId,
+          withoutUndefined({ type: "mode", mode: message.mode, actor } as const),
+          key,
+        );
+      }
       const { id, duplicate } = await log.enqueue(sessionId, command, idempotencyKey, {
         onlyIfIdle: delivery === "reject",
         runs: { agent: agent?.limits.runs ?? null, tenant: tenantLimits.runs },
@@ -210,22 +221,14 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
         answer,
         rules: rules.length === 0 ? undefined : rules,
       } as const);
-      await log.enqueue(sessionId, command, idempotencyKey);
+      const { duplicate } = await log.enqueue(sessionId, command, idempotencyKey);
       await answerAlike(log, interrupt, command);
-      return interruptOf(log, sessionId, interruptId);
+      const answered = await interruptOf(log, sessionId, interruptId);
+      return duplicate ? { ...answered, duplicate } : answered;
     },
 
     async setMode(sessionId, mode, actor = actorOf(tenant)) {
-      const agent = served((await existing(sessionId)).agent);
-      if (mode === "bypass" && agent?.permissions.mayBypass !== true) {
-        throw new AppError(
-          "forbidden",
-          "bypass is not possible here: whoever starts the process has to allow it",
-          {
-            hint: "Start it with --allow-bypass, in an isolated sandbox and for callers of this machine only.",
-          },
-        );
-      }
+      checkMode(mode, served((await existing(sessionId)).agent));
       await log.enqueue(sessionId, withoutUndefined({ type: "mode", mode, actor } as const));
     },
 
@@ -235,6 +238,24 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
       if (!parsed.ok) throw new AppError("invalid_input", `this is not a rule: ${parsed.complaint}`);
       if (rule.scope === "agent" && isTenant(tenant)) throw notTheirs();
       await log.enqueue(sessionId, withoutUndefined({ type: "rule", rule, actor } as const));
+    },
+
+    async permissions(sessionId) {
+      const { agent } = await existing(sessionId);
+      return readPermissions(sessionId, agents.get(agent), log);
+    },
+
+    async agentRules(agent) {
+      if (isTenant(tenant)) throw notTheirs();
+      return log.rules(agents.get(agent).name);
+    },
+
+    async removeAgentRule(agent, rule) {
+      if (isTenant(tenant)) throw notTheirs();
+      if (await log.removeRule(agents.get(agent).name, rule)) return;
+      throw new AppError("not_found", `the agent "${agent}" has no rule ${rule.list}: ${rule.rule}`, {
+        hint: "Those of harness.json are changed there.",
+      });
     },
 
     costs: (query) => log.costs({ ...query, ...ofTenant }),
@@ -269,6 +290,14 @@ async function acceptable(blocks: readonly UserBlock[]): Promise<readonly UserBl
   return prepared.map((block) =>
     block.type === "text" ? { ...block, text: neutraliseMarkers(block.text.toWellFormed()) } : block,
   );
+}
+
+/** @throws AppError `forbidden` */
+function checkMode(mode: PermissionMode, agent: Agent | undefined): void {
+  if (mode !== "bypass" || agent?.permissions.mayBypass === true) return;
+  throw new AppError("forbidden", "bypass is not possible here: whoever starts the process has to allow it", {
+    hint: "Start it with --allow-bypass, in an isolated sandbox and for callers of this machine only.",
+  });
 }
 
 /** @throws AppError `invalid_input` */

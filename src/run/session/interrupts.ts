@@ -1,4 +1,4 @@
-import type { InterruptAnswer, InterruptRequest } from "../../log/entry.ts";
+import type { InterruptAnswer, InterruptKind, InterruptRequest } from "../../log/entry.ts";
 
 /** A question to a person on which a run waits, or waited. */
 export interface InterruptRecord {
@@ -39,6 +39,9 @@ export interface InterruptFilter {
   readonly tenant?: string;
   readonly sessionId?: string;
   readonly id?: string;
+  readonly kind?: InterruptKind;
+  /** Only those that this person may answer: named among the approvers, or anybody may; and not excluded. */
+  readonly answerableBy?: string;
   /** Default 100, at most 1,000. */
   readonly limit?: number;
 }

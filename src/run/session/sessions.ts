@@ -88,7 +88,7 @@ export interface Sessions {
     interruptId: string,
     answer: InterruptAnswer,
     options?: AnswerOptions,
-  ): Promise<InterruptRecord>;
+  ): Promise<AnsweredInterrupt>;
 
   /**
    * From now on the session works in this mode: durable when it resolves, seen by the run that is under way before its next call.
@@ -101,6 +101,15 @@ export interface Sessions {
    * a tenant that would make one for all sessions of an agent.
    */
   addRule(sessionId: string, rule: AddedRule, actor?: string): Promise<void>;
+
+  /** What the session works in, and the rules that people have made for it. What waits in its inbox is not in it yet. */
+  permissions(sessionId: string): Promise<SessionPermissions>;
+
+  /** The rules that people have made for all sessions of an agent, in order. @throws AppError `forbidden` for a tenant. */
+  agentRules(agent: string): Promise<readonly AddedRule[]>;
+
+  /** @throws AppError `not_found` where there is no such rule; `forbidden` for a tenant. */
+  removeAgentRule(agent: string, rule: Pick<AddedRule, "list" | "rule">): Promise<void>;
 
   /** What calls to models have cost, added up. */
   costs(query: CostQuery): Promise<CostReport>;
@@ -126,9 +135,16 @@ export interface SendMessage {
   readonly model?: string;
   /** What becomes of it while a run goes on. `reject`: it is refused with `conflict`. Default: the agent's `delivery`. */
   readonly delivery?: Delivery | "reject";
+  /** Before it, the session is switched to this mode, as by `setMode`; which stands also where the message is refused. */
+  readonly mode?: PermissionMode;
   /** Who sends it, for the record. Default: the tenant's name, where there is one. */
   readonly actor?: string;
   readonly idempotencyKey?: string;
+}
+
+export interface SessionPermissions {
+  readonly mode: PermissionMode;
+  readonly rules: readonly AddedRule[];
 }
 
 export interface AnswerOptions {
@@ -137,6 +153,11 @@ export interface AnswerOptions {
   /** How: "cli", "http", "link". */
   readonly channel?: string;
   readonly idempotencyKey?: string;
+}
+
+export interface AnsweredInterrupt extends InterruptRecord {
+  /** The idempotency key was seen before: this is what came of it then. */
+  readonly duplicate?: true;
 }
 
 export interface DirectCommand {

@@ -268,6 +268,12 @@ const CONDITIONS: Readonly<Record<InterruptStatus, string>> = {
   closed: "interrupt.closed_at IS NOT NULL AND interrupt.answered_at IS NULL",
 };
 
+/** By the person ?7, as `checkPerson` decides when they answer. */
+const ANSWERABLE = `
+  (json_type(interrupt.request, '$.approvers') IS NULL
+     OR ?7 IN (SELECT value FROM json_each(interrupt.request, '$.approvers')))
+  AND ?7 NOT IN (SELECT value FROM json_each(interrupt.request, '$.excluded'))`;
+
 /** The latest first. */
 export function listInterrupts(database: Database, filter: InterruptFilter): readonly InterruptRecord[] {
   const condition = filter.status === undefined ? "TRUE" : CONDITIONS[filter.status];
@@ -282,12 +288,16 @@ export function listInterrupts(database: Database, filter: InterruptFilter): rea
        WHERE ${condition} AND ${ofSession}
          AND (?1 IS NULL OR session.agent = ?1) AND (?2 IS NULL OR session.tenant = ?2) AND (?3 IS NULL OR session.id = ?3)
          AND ${withId}
+         AND (?6 IS NULL OR json_extract(interrupt.request, '$.kind') = ?6)
+         AND (?7 IS NULL OR ${ANSWERABLE})
        ORDER BY interrupt.at DESC, interrupt.key DESC LIMIT ?4`,
       filter.agent ?? null,
       filter.tenant ?? null,
       filter.sessionId ?? null,
       Math.min(filter.limit ?? 100, 1_000),
       filter.id ?? null,
+      filter.kind ?? null,
+      filter.answerableBy ?? null,
     )
     .map(interruptRecord);
 }
