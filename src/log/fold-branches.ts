@@ -3,6 +3,7 @@ import type { ToolResultMessage } from "./content.ts";
 import { noUsage } from "./content.ts";
 import type { Entry, HeadMoved, SessionCreated } from "./entry.ts";
 import { showAnswer } from "./fold-answers.ts";
+import { hear } from "./fold-messages.ts";
 import type { Draft, OpenCall, OpenInterrupt, RunState, SessionState } from "./state.ts";
 import { questionAbout } from "./state.ts";
 

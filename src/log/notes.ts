@@ -20,6 +20,13 @@ export function isSummaryRequest(text: string): boolean {
   return isNote(text) && text.includes(SUMMARY_REQUEST);
 }
 
+/** What the question says whether a call may start, and no other note. */
+export const CLASSIFICATION_REQUEST = "Decide now whether this call may start";
+
+export function isClassificationRequest(text: string): boolean {
+  return isNote(text) && text.includes(CLASSIFICATION_REQUEST);
+}
+
 /** What stands in the place of a tool result that was cleared to make room. */
 export function clearedText(tool: string, file: string | null): string {
   const where =

@@ -49,7 +49,11 @@ test('what has just happened was not "now ago"', () => {
 });
 
 test("summaries are told beside the calls", () => {
-  expect(modelCallsText({ modelCalls: 1, summaryCalls: 0 })).toBe("1 model call");
-  expect(modelCallsText({ modelCalls: 4, summaryCalls: 1 })).toBe("4 model calls and 1 summary");
-  expect(modelCallsText({ modelCalls: 4, summaryCalls: 2 })).toBe("4 model calls and 2 summaries");
+  expect(modelCallsText({ modelCalls: 1, summaryCalls: 0, classifierCalls: 0 })).toBe("1 model call");
+  expect(modelCallsText({ modelCalls: 4, summaryCalls: 1, classifierCalls: 0 })).toBe(
+    "4 model calls and 1 summary",
+  );
+  expect(modelCallsText({ modelCalls: 4, summaryCalls: 2, classifierCalls: 1 })).toBe(
+    "4 model calls, 2 summaries and 1 check",
+  );
 });

@@ -34,16 +34,21 @@ export function ago(ms: number): string {
   return ms < 1000 ? "just now" : `${age(ms)} ago`;
 }
 
-/** "3 model calls", "4 model calls and 1 summary". */
-export function modelCallsText({ modelCalls, summaryCalls }: CallCounts): string {
-  const calls = plural(modelCalls, "model call");
-  if (summaryCalls === 0) return calls;
-  return `${calls} and ${summaryCalls === 1 ? "1 summary" : `${summaryCalls} summaries`}`;
+/** "3 model calls", "4 model calls and 1 summary", "4 model calls, 2 summaries and 1 check". */
+export function modelCallsText({ modelCalls, summaryCalls, classifierCalls }: CallCounts): string {
+  const kinds = [
+    plural(modelCalls, "model call"),
+    ...(summaryCalls === 0 ? [] : [summaryCalls === 1 ? "1 summary" : `${summaryCalls} summaries`]),
+    ...(classifierCalls === 0 ? [] : [plural(classifierCalls, "check")]),
+  ];
+  const last = kinds.length === 1 ? "" : ` and ${kinds.at(-1)}`;
+  return `${kinds.slice(0, Math.max(1, kinds.length - 1)).join(", ")}${last}`;
 }
 
 interface CallCounts {
   readonly modelCalls: number;
   readonly summaryCalls: number;
+  readonly classifierCalls: number;
 }
 
 /** "950", "12.3k", "1.2M". */

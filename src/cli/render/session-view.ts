@@ -16,6 +16,7 @@ export interface Totals {
   readonly waitingMs: number;
   readonly modelCalls: number;
   readonly summaryCalls: number;
+  readonly classifierCalls: number;
   readonly toolCalls: number;
   readonly usage: Usage;
   /** Null when a price is not known. */
@@ -40,6 +41,7 @@ export function createSessionView(options: ViewOptions): SessionView {
     waitingMs: 0,
     modelCalls: 0,
     summaryCalls: 0,
+    classifierCalls: 0,
     toolCalls: 0,
     usage: noUsage,
     costUsd: 0,
@@ -75,6 +77,7 @@ function addRun(totals: Totals, { timing, usage, costUsd }: RunResult): Totals {
     waitingMs: totals.waitingMs + timing.waitingMs,
     modelCalls: totals.modelCalls + timing.modelCalls,
     summaryCalls: totals.summaryCalls + timing.summaryCalls,
+    classifierCalls: totals.classifierCalls + timing.classifierCalls,
     toolCalls: totals.toolCalls + timing.toolCalls,
     usage: addUsage(totals.usage, usage),
     costUsd: totals.costUsd === null || costUsd === null ? null : totals.costUsd + costUsd,

@@ -50,7 +50,7 @@ function callCells(call: TraceCall): readonly string[] {
   const counted = usage.input + usage.cacheRead + usage.cacheWrite > 0;
   const tokensOrNothing = (value: number) => (counted ? count(value) : "-");
   return [
-    `${call.purpose === "summary" ? "sum" : call.turn}${call.attempt > 1 ? `.${call.attempt}` : ""}`,
+    `${call.purpose === "turn" ? call.turn : PURPOSES[call.purpose]}${call.attempt > 1 ? `.${call.attempt}` : ""}`,
     cut(oneLine(call.model), 40),
     call.firstTokenMs === null ? "-" : duration(call.firstTokenMs),
     call.totalMs === null ? "-" : duration(call.totalMs),
@@ -64,6 +64,8 @@ function callCells(call: TraceCall): readonly string[] {
     remark(call),
   ];
 }
+
+const PURPOSES = { summary: "sum", classification: "chk" };
 
 function remark({ outcome, failure, broke, maxOutputTokens }: TraceCall): string {
   const remarks = [
@@ -127,6 +129,8 @@ function besides(item: Exclude<TraceItem, TraceCall>, style: Styler): string {
       return note(
         `hook ${oneLine(item.hook)} at ${item.point}: ${item.decision}, ${duration(item.durationMs)}`,
       );
+    case "classified":
+      return note(`classifier: ${item.decision}, ${oneLine(item.reason)}`);
     case "asked":
       return style("yellow", `      ⏸ ${oneLine(item.message)}`);
     case "answered": {

@@ -1,6 +1,6 @@
 import { isRecord } from "../../lib/json.ts";
 import type { Message, ResultBlock, ToolResultMessage, UserBlock } from "../../log/content.ts";
-import { isNote, isSummaryRequest } from "../../log/notes.ts";
+import { isClassificationRequest, isNote, isSummaryRequest } from "../../log/notes.ts";
 import type { ModelRequest } from "../model.ts";
 
 /** What a script may ask about a request. */
@@ -15,6 +15,8 @@ export interface Conversation {
   readonly userText: string;
   /** Whether the request asks for a summary of the conversation. Then `userText` is what it says. */
   readonly summary: boolean;
+  /** Whether it asks whether a call may start. Then `userText` is what it says. */
+  readonly classification: boolean;
   readonly lastResult: ToolResultMessage | undefined;
   readonly lastResultOf: ReadonlyMap<string, ToolResultMessage>;
   /** How often each turn of the script has answered, by the turn's index. */
@@ -65,11 +67,11 @@ export function readConversation(request: ModelRequest): Conversation {
     }
   }
   const last = messages.at(-1);
-  const conversation = { system, turn, lastResult, lastResultOf, played };
-  if (last?.role === "user" && isSummaryRequest(textOf(last.blocks))) {
-    return { ...conversation, step: 1, after: "user", userText: textOf(last.blocks), summary: true };
-  }
-  return { ...conversation, step, after: followed(messages), userText: userText ?? noteText, summary: false };
+  const asks = last?.role === "user" ? textOf(last.blocks) : "";
+  const [summary, classification] = [isSummaryRequest(asks), isClassificationRequest(asks)];
+  const conversation = { system, turn, lastResult, lastResultOf, played, summary, classification };
+  if (summary || classification) return { ...conversation, step: 1, after: "user", userText: asks };
+  return { ...conversation, step, after: followed(messages), userText: userText ?? noteText };
 }
 
 /** Notes stand in the user's place, but behind results it is the results that the answer follows. */

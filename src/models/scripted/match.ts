@@ -1,9 +1,13 @@
 import { type Conversation, textOf } from "./conversation.ts";
 import type { ScriptCondition, TextPattern } from "./script.ts";
 
-/** Whether everything that the condition names holds. */
+/**
+ * Whether everything that the condition names holds. Whether a call may start is asked beside the conversation, so that only turns
+ * that say so answer it.
+ */
 export function holds(when: ScriptCondition, conversation: Conversation): boolean {
   return (
+    (when.classification ?? false) === conversation.classification &&
     (when.turn === undefined || when.turn === conversation.turn) &&
     (when.step === undefined || when.step === conversation.step) &&
     (when.after === undefined || when.after === conversation.after) &&

@@ -23,6 +23,8 @@ const condition = z.strictObject({
   user: textPattern.optional(),
   /** Whether this is the request for a summary that a compaction makes. */
   summary: z.boolean().optional(),
+  /** Whether this is the question whether a call may start (permission mode `auto`). Default false. */
+  classification: z.boolean().optional(),
   system: textPattern.optional(),
   /** The last result of `tool`, or of any tool. Does not hold while there is none. */
   result: z

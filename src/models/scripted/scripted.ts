@@ -99,7 +99,7 @@ export function createScriptedModel(script: Script, options: ScriptedModelOption
 
 function isNext(turn: ScriptTurn, played: number, conversation: Conversation): boolean {
   const times = turn.times ?? 1;
-  return (times === "any" || played < times) && (turn.when === undefined || holds(turn.when, conversation));
+  return (times === "any" || played < times) && holds(turn.when ?? {}, conversation);
 }
 
 function paceOf(turn: ScriptTurn, defaults: Script["defaults"]): Pace {

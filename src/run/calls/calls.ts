@@ -5,7 +5,7 @@ import { askOutcome, askPerson } from "../approvals/ask-person.ts";
 import { classify } from "../approvals/classify.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";
 import { currentRun, type SessionWriter } from "../session-writer.ts";
-import { nextCall } from "./next-call.ts";
+import { isForClassifier, nextCall } from "./next-call.ts";
 import { performCall } from "./perform-call.ts";
 import { type CallPlan, isIndependent, planCall } from "./plan-call.ts";
 import { askAfterTool, askBeforeTool, needsAsking } from "./tool-hooks.ts";
@@ -63,6 +63,8 @@ export function createCalls(
         return;
       case "ask":
         if (control.cancelSignal().aborted) return;
+        // Where it is hooks that have led here, others may be under way: it comes here again when they are not.
+        if (asked.whom === "classifier" && underWay.size > 1) return;
         if (asked.whom === "classifier") await classify(asked, writer, agent, ports, control);
         else await askPerson(asked, writer, agent, ports, control);
         return;
@@ -114,7 +116,7 @@ export function createCalls(
         return;
       }
       const { callId } = plan.call;
-      underWay.set(callId, isIndependent(plan.call, agent));
+      underWay.set(callId, isIndependent(plan.call, agent) && !isForClassifier(plan));
       try {
         await performWithHooks(plan);
         underWay.delete(callId);

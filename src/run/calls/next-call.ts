@@ -7,7 +7,8 @@ import { type CallPlan, isIndependent } from "./plan-call.ts";
  * independent of others run side by side. Any other call waits for all before it, and all behind it wait for it.
  *
  * A call that waits for a person holds up those behind it in the same way, with one exception: what has to be asked about them is
- * asked at once, so that a person can answer everything in one go.
+ * asked at once, so that a person can answer everything in one go. A classifier is asked when nothing else is under way: a session
+ * has one request to a model at a time.
  * @param underWay whether each call that is being performed is independent, by callId.
  * @pure
  */
@@ -25,7 +26,8 @@ export function nextCall(
     const mayShare = known ?? isIndependent(call, agent);
     if (known === undefined && (mayShare || !isBusy)) {
       const planned = plan(call);
-      if (planned.type === "wait") isBehindQuestion ||= !mayShare;
+      if (isForClassifier(planned) && underWay.size > 0) isBusy ||= !mayShare;
+      else if (planned.type === "wait") isBehindQuestion ||= !mayShare;
       else if (mayShare || !isBehindQuestion || planned.type === "ask") return planned;
       continue;
     }
@@ -33,4 +35,8 @@ export function nextCall(
     isBusy = true;
   }
   return null;
+}
+
+export function isForClassifier(plan: CallPlan): boolean {
+  return plan.type === "ask" && plan.whom === "classifier";
 }

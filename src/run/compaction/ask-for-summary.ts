@@ -4,17 +4,16 @@ import { roomForSummary, type Summarise } from "../../context/compaction.ts";
 import { recentGroups } from "../../context/groups.ts";
 import { prefixOf } from "../../context/prefix.ts";
 import { omissionMessage, summaryRequest } from "../../context/summary.ts";
-import { errorMessage } from "../../lib/errors.ts";
 import { random } from "../../lib/ids.ts";
 import { raceSignal } from "../../lib/streams.ts";
 import type { Message } from "../../log/content.ts";
-import type { ModelFailure } from "../../log/entry.ts";
 import { messagesOfNextRequest } from "../../log/fold-messages.ts";
 import type { ModelAnswer, ModelFacts, ModelRequest } from "../../models/model.ts";
 import { isLostCall, retryDelay } from "../after-failure.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";
 import { currentRun, type SessionWriter } from "../session-writer.ts";
 import { ASSUMED_OUTPUT_TOKENS, type CallSize } from "../turn/budget.ts";
+import { readToEnd } from "../turn/read-to-end.ts";
 import { recordCall } from "../turn/record-call.ts";
 
 export type Asked =
@@ -163,33 +162,3 @@ function sizeOf({ tokensBefore }: Summarise, { request }: Question, { maxOutput 
 
 /** The question itself, and what estimates are off. */
 const QUESTION_MARGIN = 1.15;
-
-// ---- the answer ----
-
-type Last =
-  | { readonly type: "finished"; readonly answer: ModelAnswer }
-  /** `hasBegun`: a part of the answer had come. */
-  | { readonly type: "failed"; readonly failure: ModelFailure; readonly hasBegun: boolean };
-
-/** Nobody is shown how a summary is written: its text is no answer. Never rejects. */
-async function readToEnd(
-  ports: LoopPorts,
-  agent: Agent,
-  model: string,
-  request: ModelRequest,
-  cancel: AbortSignal,
-): Promise<Last> {
-  let hasBegun = false;
-  const failed = (failure: ModelFailure): Last => ({ type: "failed", failure, hasBegun });
-  try {
-    for await (const event of ports.models(agent, model).stream(request, cancel)) {
-      if (event.type === "finished") return event;
-      if (event.type === "failed") return failed(event.failure);
-      if (cancel.aborted) break;
-      hasBegun = true;
-    }
-    return failed({ kind: "network", message: "the stream ended without an answer" });
-  } catch (error) {
-    return failed({ kind: "unknown", message: errorMessage(error) });
-  }
-}

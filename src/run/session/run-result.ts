@@ -39,6 +39,8 @@ export interface RunTiming {
   readonly modelCalls: number;
   /** Requests for a summary of older messages, all tries. */
   readonly summaryCalls: number;
+  /** Requests whether a call may start (mode `auto`). */
+  readonly classifierCalls: number;
   readonly toolCalls: number;
 }
 
@@ -92,6 +94,7 @@ function createTally(): Tally {
   let toolsMs = 0;
   let modelCalls = 0;
   let summaryCalls = 0;
+  let classifierCalls = 0;
   let waitingMs = 0;
   let toolCalls = 0;
   let lastAt = 0;
@@ -131,6 +134,7 @@ function createTally(): Tally {
           endRequest(entry.at);
           askedAt = entry.at;
           if (entry.purpose === "summary") summaryCalls += 1;
+          else if (entry.purpose === "classification") classifierCalls += 1;
           else modelCalls += 1;
           break;
         case "assistantMessage": {
@@ -147,6 +151,15 @@ function createTally(): Tally {
         case "compactionFailed":
           usage = addUsage(usage, entry.usage);
           costUsd = costUsd === null || entry.costUsd === null ? null : costUsd + entry.costUsd;
+          break;
+        case "callClassified":
+          askedAt = null;
+          usage = addUsage(usage, entry.usage);
+          costUsd = costUsd === null || entry.costUsd === null ? null : costUsd + entry.costUsd;
+          // What failed has been counted with its failure.
+          if (entry.failed === true) break;
+          modelMs += entry.durationMs;
+          busy.push([entry.at - entry.durationMs, entry.at]);
           break;
         case "interrupted":
           waitingSince = entry.at;
@@ -205,6 +218,7 @@ function createTally(): Tally {
         waitingMs: waitingMs + covered(open),
         modelCalls,
         summaryCalls,
+        classifierCalls,
         toolCalls,
       };
       return { sessionId, runId, ...end, text, usage, costUsd, timing };

@@ -1,5 +1,7 @@
 import { addUsage, noUsage, type Usage } from "../../log/content.ts";
 import type {
+  CallClassified,
+  CallPurpose,
   Entry,
   HookDecided,
   InterruptAnswer,
@@ -49,6 +51,10 @@ export type TraceItem =
       HookDecided,
       "hook" | "point" | "decision" | "durationMs"
     >)
+  | ({ readonly type: "classified"; readonly at: number } & Pick<
+      CallClassified,
+      "callId" | "decision" | "reason" | "durationMs"
+    >)
   | { readonly type: "asked"; readonly at: number; readonly message: string }
   | {
       readonly type: "answered";
@@ -67,7 +73,7 @@ export interface TraceCall {
   /** Counts the turns of the session, from 1. */
   readonly turn: number;
   readonly attempt: number;
-  readonly purpose: "turn" | "summary";
+  readonly purpose: "turn" | CallPurpose;
   readonly model: string;
   /** `lost`: a crash or a stop cut it off. `brokeOff`: only the part with calls that had begun is kept. */
   readonly outcome: "answered" | "brokeOff" | "failed" | "lost" | "underWay";
@@ -104,6 +110,8 @@ export interface TraceTotals {
   readonly modelCalls: number;
   /** Requests for a summary of older messages, all tries. */
   readonly summaryCalls: number;
+  /** Requests whether a call may start. */
+  readonly classifierCalls: number;
   readonly failedCalls: number;
   readonly lostCalls: number;
   readonly toolCalls: number;
@@ -243,6 +251,12 @@ function createTracer(): { add(entry: Entry): void; result(): Trace } {
         });
         break;
       }
+      case "callClassified": {
+        const { callId, decision, reason, usage, costUsd, durationMs } = entry;
+        finishCall({ outcome: "answered", totalMs: durationMs, usage, costUsd });
+        items.push({ type: "classified", at, callId, decision, reason, durationMs });
+        break;
+      }
       case "hookDecided": {
         const { hook, point, decision, durationMs } = entry;
         items.push({ type: "hook", at, hook, point, decision, durationMs });
@@ -340,6 +354,7 @@ function totalsOf(items: readonly TraceItem[]): Counted {
     turns: calls.filter(({ purpose, attempt }) => purpose === "turn" && attempt === 1).length,
     modelCalls: calls.filter(({ purpose }) => purpose === "turn").length,
     summaryCalls: calls.filter(({ purpose }) => purpose === "summary").length,
+    classifierCalls: calls.filter(({ purpose }) => purpose === "classification").length,
     failedCalls: withOutcome("failed"),
     lostCalls: withOutcome("lost"),
     toolCalls: ofType("tool"),

@@ -44,12 +44,12 @@ export async function recordCall(
       full,
       ...(size === undefined ? {} : { size }),
     });
-    if (check.exceeded !== null) return ask(check.exceeded, writer);
+    if (check.exceeded !== null) return askFor(check.exceeded, writer);
     if (check.unpriced && run.turns === 0) {
       ports.emit({ type: "notice", code: "unpriced", message: unpricedText(run.model, agent) });
     }
 
-    const refused = await append(call, check.reservation, writer);
+    const refused = await appendCall(call, check.reservation, writer);
     if (refused === null) return { maxOutputTokens: check.reservation?.maxOutputTokens ?? null };
 
     const left = refused.limitUsd - refused.settledUsd;
@@ -58,7 +58,7 @@ export async function recordCall(
       full = [settledCeiling(refused)];
       continue;
     }
-    if (ports.clock.monotonic() - began >= PATIENCE_MS) return ask(requestOf(refused, writer), writer);
+    if (ports.clock.monotonic() - began >= PATIENCE_MS) return askFor(requestOf(refused, writer), writer);
     const cancel = control.cancelSignal();
     await ports.clock.sleep(PAUSE_MS * (1 + random()), cancel).catch(() => {});
     // A message that has come meanwhile would join the request, and hooks have to be asked about it first.
@@ -66,8 +66,8 @@ export async function recordCall(
   }
 }
 
-/** Null when it is in the log. */
-async function append(
+/** Null when it is in the log; else what the budget that is too small for it has left. */
+export async function appendCall(
   call: Omit<ModelCalled, "type" | "reservation">,
   reservation: Reservation | null,
   writer: SessionWriter,
@@ -79,12 +79,6 @@ async function append(
   }
   const refused = await writer.tryAppend(fact);
   return refused === null ? null : shortageOf(refused);
-}
-
-function ask(request: InterruptRequest, writer: SessionWriter): null {
-  const { id: runId } = currentRun(writer);
-  writer.append({ type: "interrupted", runId, interruptId: newId("int"), request });
-  return null;
 }
 
 function requestOf(shortage: Shortage, { lease }: SessionWriter): InterruptRequest {

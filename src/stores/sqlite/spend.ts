@@ -38,6 +38,7 @@ export function accountFor(database: Database, account: Account, entries: readon
         break;
       case "compacted":
       case "compactionFailed":
+      case "callClassified":
         // Without a call there was nothing to pay.
         if (entry.costUsd !== 0 || hasTokens(entry.usage)) settle(database, { ...account, actor }, entry);
         break;
@@ -112,7 +113,10 @@ function release(database: Database, session: number): void {
   database.run("DELETE FROM reservation WHERE session = ?", session);
 }
 
-type Answer = Extract<Entry, { readonly type: "assistantMessage" | "compacted" | "compactionFailed" }>;
+type Answer = Extract<
+  Entry,
+  { readonly type: "assistantMessage" | "compacted" | "compactionFailed" | "callClassified" }
+>;
 
 function settle(database: Database, account: Account, entry: Answer): void {
   const { usage, costUsd } = entry;
