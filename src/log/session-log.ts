@@ -45,10 +45,10 @@ export interface SessionLog extends TimeTravel, SessionImport {
   path(sessionId: string, head?: string, after?: number): Promise<readonly Entry[]>;
 
   /**
-   * The end of the session's path, across forks: from its last `compacted` entry on, or all of it where there is none. Folds
-   * to the same state as the whole path, at a cost that does not grow with the age of the session.
+   * The end of the path to `head` (default: the session's head): from its last `compacted` entry on, or all of it where there is
+   * none. Folds to the same state as the whole path, at a cost that does not grow with the age of the session.
    */
-  tail(sessionId: string): Promise<readonly Entry[]>;
+  tail(sessionId: string, head?: string): Promise<readonly Entry[]>;
 
   /**
    * Up to `limit` entries (default 1,000) with `seq > after`, in order, of all branches. What a reader with a cursor sees next.

@@ -12,6 +12,8 @@ export interface SandboxPool extends AsyncDisposable {
   release(sessionId: string): Promise<void>;
   /** Ends everything that runs in a session's sandbox and removes it, if this process has opened it. The workspace stays. */
   destroy(sessionId: string): Promise<void>;
+  /** As `destroy`, whichever process has opened it. */
+  end(sessionId: string): Promise<void>;
   /**
    * Removes everything that a session has on the disk: its sandbox, whoever started it, and its workspace. `forget` removes
    * the session itself; when it fails, nothing is removed. A crash in between is made good by `removeLeftovers`.
@@ -76,12 +78,16 @@ export function createSandboxPool(
     await shared?.sandbox.destroy();
   }
 
-  async function removeFiles(sessionId: string): Promise<void> {
+  async function end(sessionId: string): Promise<void> {
     await destroy(sessionId);
     const stateDir = stateDirOf(sessionId);
-    if (await exists(stateDir)) {
-      for (const driver of await drivers()) await driver.destroy(sessionId, stateDir);
-    }
+    if (!(await exists(stateDir))) return;
+    for (const driver of await drivers()) await driver.destroy(sessionId, stateDir);
+  }
+
+  async function removeFiles(sessionId: string): Promise<void> {
+    await end(sessionId);
+    const stateDir = stateDirOf(sessionId);
     await removeTree(workspacePath(sessionId));
     await removeTree(stateDir);
   }
@@ -110,6 +116,7 @@ export function createSandboxPool(
       await shared.sandbox[Symbol.asyncDispose]();
     },
     destroy,
+    end,
     async erase(sessionId, forget) {
       const note = erasureNote(stateDirOf(sessionId));
       await mkdir(join(dataDir, "sandboxes"), { recursive: true, mode: 0o700 });

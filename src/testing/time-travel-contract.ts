@@ -109,6 +109,10 @@ export const timeTravelContract: readonly StoreContractCase[] = [
       };
       await rewind(store, "s", onFirst.headId);
       assert.deepEqual([await starts(), await folds()], ["compacted", 3], "before the second one");
+      assert.deepEqual(
+        await store.tail("s", onSecond.headId ?? ""),
+        (await store.path("s", onSecond.headId ?? "")).slice(-2),
+      );
       await rewind(store, "s", ids[1]);
       assert.deepEqual([await starts(), await folds()], ["sessionCreated", 3], "before both");
       await append(store, "s", compacted("third"));

@@ -39,8 +39,8 @@ export function createSessionLog(parts: Parts): SessionLog {
       return readPath(database, sessionId, after, await placeOf(database, sessionId, head));
     },
 
-    async tail(sessionId) {
-      const head = await placeOf(database, sessionId);
+    async tail(sessionId, entryId) {
+      const head = await placeOf(database, sessionId, entryId);
       const from = database.read(() => lastCompaction(database, path(database, sessionId, head))) ?? 1;
       return readPath(database, sessionId, from - 1, head);
     },
