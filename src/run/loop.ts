@@ -3,8 +3,8 @@ import { newId } from "../lib/ids.ts";
 import { noUsage } from "../log/content.ts";
 import type { LeftMessages } from "../log/entry.ts";
 import { isAtRest, leftMessages } from "../log/state.ts";
+import { askAboutRun } from "./approvals/ask-about-run.ts";
 import { noteOfMode } from "./approvals/mode-note.ts";
-import { termsOfRun } from "./approvals/terms.ts";
 import { createCalls } from "./calls/calls.ts";
 import { runTools } from "./calls/run-tools.ts";
 import { compact } from "./compaction/compact.ts";
@@ -70,12 +70,9 @@ export async function runLoop(
       case "runTools":
         await runTools(calls, writer, control);
         break;
-      case "interrupt": {
-        const { id: runId } = currentRun(writer);
-        const request = { ...step.request, ...termsOfRun(agent, ports.clock.now()) };
-        writer.append({ type: "interrupted", runId, interruptId: newId("int"), request });
+      case "interrupt":
+        askAboutRun(step.request, writer, agent, ports);
         break;
-      }
       case "pause":
         writer.append({ type: "runPaused", runId: currentRun(writer).id });
         break;

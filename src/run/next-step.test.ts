@@ -42,6 +42,7 @@ function decide(facts: readonly NewEntry[], agent = tester, now = 10_000) {
     facts: () => ({ contextWindow: null, maxOutput: null, images: true }),
     worstCase: () => 0,
     sessionId: "s",
+    addedRules: () => [],
     tenant: { name: "default", dailyUsd: null },
   });
 }

@@ -2,8 +2,8 @@ import type { Agent } from "../agents/agent.ts";
 import { type CompactionPlan, compactionDue } from "../context/compaction.ts";
 import { contextDue } from "../context/epoch.ts";
 import type {
+  BudgetRequest,
   HookPoint,
-  InterruptRequest,
   ModelFailureKind,
   PermissionMode,
   PrefixBreak,
@@ -36,7 +36,7 @@ export type Step =
   | { readonly type: "settleAnswer" }
   /** Give each open call its result; what is to be done about it is planned right before (`planCall`). */
   | { readonly type: "runTools" }
-  | { readonly type: "interrupt"; readonly request: InterruptRequest }
+  | { readonly type: "interrupt"; readonly request: BudgetRequest }
   /** Calls are open, and about each that could be next somebody has been asked. */
   | { readonly type: "pause" }
   /** The model has to know what it may do. */

@@ -1,4 +1,5 @@
 import type { Agent } from "../agents/agent.ts";
+import type { Policy } from "../permissions/policy.ts";
 import { builtinTools } from "../tools/builtin/builtin.ts";
 import type { Tool } from "../tools/tool.ts";
 
@@ -8,7 +9,26 @@ const plain: Agent = {
   systemPrompt: "You are tested.",
   model: { id: "scripted/tester", fallback: [], cacheLifetime: "5m" },
   tools: new Map(),
-  policy: () => ({ type: "allow" }),
+  policy: deciding("allow"),
+  permissions: {
+    mode: "default",
+    mayBypass: false,
+    users: new Map(),
+    fingerprint: "plain",
+    classifier: { model: null, timeoutMs: 15_000 },
+  },
+  approvals: {
+    expiresAfterMs: null,
+    onExpire: "deny",
+    escalateTo: [],
+    remindAfterMs: [],
+    abandonAfterMs: 7 * 86_400_000,
+    approvers: [],
+    excludeRequester: false,
+    quorum: 1,
+    unknownOutcome: "tell",
+    webhook: null,
+  },
   hooks: [],
   context: { compactAt: null, maxTools: 64, maxToolTokens: 20_000 },
   delivery: "steer",
@@ -25,6 +45,19 @@ const plain: Agent = {
   sandbox: { isolation: "none", limits: { memoryBytes: 0, processes: 0, fileSizeBytes: 0, cpus: 1 } },
   workspaceTemplate: null,
 };
+
+/** A policy that says the same of every call, or of those of the tools that are named; `allow` of others. */
+export function deciding(
+  type: ReturnType<Policy>["type"],
+  { reason = "", tools }: { readonly reason?: string; readonly tools?: readonly string[] } = {},
+): Policy {
+  return ({ name }) => ({
+    type: tools === undefined || tools.includes(name) ? type : "allow",
+    permission: { layer: "rules", by: `${type}: ${name}` },
+    risk: { reversibility: "hard", reach: "outside", why: [] },
+    reason,
+  });
+}
 
 /** An agent with the built-in tools and these, for tests of decisions. */
 export function agentWith(own: readonly Tool[] = [], changes: Partial<Agent> = {}): Agent {

@@ -32,9 +32,3 @@ export function termsOf(
     ...(rounds === 0 ? {} : { round: rounds }),
   };
 }
-
-/** Of a question about the run itself, which nobody has to approve of but somebody has to answer. @pure */
-export function termsOfRun({ approvals }: Agent, now: number): InterruptTerms {
-  const remindAt = approvals.remindAfterMs.map((ms) => now + ms);
-  return { ...(remindAt.length === 0 ? {} : { remindAt }), abandonAt: now + approvals.abandonAfterMs };
-}

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import type { Effect, NewEntry } from "../../log/entry.ts";
 import { fold } from "../../log/fold.ts";
-import { agentWith } from "../../testing/agent-builder.ts";
+import { agentWith, deciding } from "../../testing/agent-builder.ts";
 import {
   call,
   created,
@@ -29,7 +29,7 @@ const look = { ...pay, name: "look", effect: "readonly" } as const;
 const notify = { ...pay, name: "notify", parallel: true };
 const forbidden = { ...pay, name: "forbidden" };
 const tester = agentWith([pay, look, notify, forbidden], {
-  policy: ({ name }) => (name === "forbidden" ? { type: "deny", reason: "not here" } : { type: "allow" }),
+  policy: deciding("deny", { reason: "not here", tools: ["forbidden"] }),
 });
 
 /** The run began 2 s after the log did, and may take a minute. */
@@ -41,7 +41,7 @@ function plans(facts: readonly NewEntry[], agent = tester, now = 10_000) {
   const { run } = state;
   if (run === null) throw new Error("there is no run");
   const open = state.openCalls.filter(({ result }) => result === null);
-  return open.map((each) => planCall(each, { state, run, agent, now }));
+  return open.map((each) => planCall(each, { state, run, agent, now, added: [] }));
 }
 
 const called = (...names: readonly string[]): readonly NewEntry[] => [
@@ -173,7 +173,7 @@ describe("a call that had started when its node died", () => {
   });
 
   describe("that a rule does not allow any more", () => {
-    const strict = { ...tester, policy: () => ({ type: "deny", reason: "not any more" }) as const };
+    const strict = { ...tester, policy: deciding("deny", { reason: "not any more" }) };
     const unknown = { type: "finish", outcome: "unknown", text: expect.stringContaining("not any more") };
 
     it.each<[Effect, object]>([

@@ -3,6 +3,7 @@ import type { Agent, AgentModel } from "../../agents/agent.ts";
 import { newContext } from "../../context/epoch.ts";
 import type { NewEntry } from "../../log/entry.ts";
 import { fold } from "../../log/fold.ts";
+import { agentWith } from "../../testing/agent-builder.ts";
 import {
   created,
   entries,
@@ -27,34 +28,28 @@ const priced: Knowledge = {
   worstCase: (_model, input, output) => (input + output) / 1_000,
   sessionId: "s",
   tenant: { name: "acme", dailyUsd: null },
+  addedRules: () => [],
 };
 /** What the call of every case would cost: 1,000 tokens in, and an answer of 4,000. */
 const size = { inputTokens: 1_000, outputTokens: 4_000 };
 
-function agentWith(limits: Partial<Agent["limits"]> = {}, model: Partial<AgentModel> = {}): Agent {
+function limited(limits: Partial<Agent["limits"]> = {}, model: Partial<AgentModel> = {}): Agent {
   return {
-    name: "tester",
-    description: "",
-    systemPrompt: "",
-    model: { id: "scripted", fallback: [], cacheLifetime: "5m", ...model },
-    hooks: [],
-    context: { compactAt: null, maxTools: 64, maxToolTokens: 20_000 },
-    delivery: "steer",
+    ...agentWith([], {
+      model: { id: "scripted", fallback: [], cacheLifetime: "5m", ...model },
+      limits: {
+        turns: 10,
+        durationMs: LONG,
+        parallelCalls: 1,
+        costUsd: null,
+        sessionCostUsd: null,
+        dailyCostUsd: null,
+        runs: null,
+        sessionsPerMinute: null,
+        ...limits,
+      },
+    }),
     tools: new Map(),
-    policy: () => ({ type: "allow" }),
-    limits: {
-      turns: 10,
-      durationMs: LONG,
-      parallelCalls: 1,
-      costUsd: null,
-      sessionCostUsd: null,
-      dailyCostUsd: null,
-      runs: null,
-      sessionsPerMinute: null,
-      ...limits,
-    },
-    sandbox: { isolation: "none", limits: { memoryBytes: 0, processes: 0, fileSizeBytes: 0, cpus: 1 } },
-    workspaceTemplate: null,
   };
 }
 
@@ -83,7 +78,7 @@ function check(
 ) {
   const state = fold(entries(...facts));
   if (state.run === null) throw new Error("the case has no run");
-  return budgetOf(state, agentWith(limits, model), state.run, known, { size });
+  return budgetOf(state, limited(limits, model), state.run, known, { size });
 }
 
 describe("the budgets of run and session", () => {
@@ -171,7 +166,7 @@ describe("the budgets of run and session", () => {
     const wide = { inputTokens: 1_000, outputTokens: 40_000 };
     const state = fold(entries(...running));
     const ask = (model: Partial<AgentModel>) =>
-      state.run && budgetOf(state, agentWith({ costUsd: 3 }, model), state.run, priced, { size: wide });
+      state.run && budgetOf(state, limited({ costUsd: 3 }, model), state.run, priced, { size: wide });
     expect(ask({})).toMatchObject({ reservation: { maxOutputTokens: 2_000 } });
     expect(ask({ reasoning: "high" })).toMatchObject({ exceeded: { budget: { scope: "run" } } });
   });
@@ -198,7 +193,7 @@ describe("the budgets of run and session", () => {
     const state = fold(entries(...spent3));
     const ask = (limits: Partial<Agent["limits"]>) =>
       state.run &&
-      budgetOf({ ...state, raisedUsd: 4 }, agentWith(limits), { ...state.run, raisedUsd: 4 }, priced, {
+      budgetOf({ ...state, raisedUsd: 4 }, limited(limits), { ...state.run, raisedUsd: 4 }, priced, {
         size,
       });
     expect(ask({ costUsd: 8, sessionCostUsd: 8 })?.reservation).toEqual({ usd: 5, budgets: [] });
@@ -237,7 +232,7 @@ describe("shared budgets", () => {
     const full = (spentUsd: number) => ({ scope: "agent", key: "tester", limitUsd: 9, spentUsd }) as const;
     const ask = (spentUsd: number) =>
       state.run &&
-      budgetOf(state, agentWith({ dailyCostUsd: 9 }), state.run, priced, { size, full: [full(spentUsd)] });
+      budgetOf(state, limited({ dailyCostUsd: 9 }), state.run, priced, { size, full: [full(spentUsd)] });
     expect(ask(6)).toMatchObject({ reservation: { usd: 3, maxOutputTokens: 2_000 } });
     expect(ask(8.5)).toMatchObject({
       exceeded: { budget: { scope: "agent", key: "tester", spentUsd: 8.5 } },
@@ -293,7 +288,7 @@ describe("the decision at a budget", () => {
       { type: "wait" },
     ],
   ])("%s", (_name, facts, expected) => {
-    const agent = agentWith({ costUsd: 0.001 });
+    const agent = limited({ costUsd: 0.001 });
     const state = fold(entries(...facts));
     // So that nothing but the budget stands between the run and its call.
     const context = newContext("start", state, agent, { now: 0, project: null });
@@ -304,11 +299,11 @@ describe("the decision at a budget", () => {
 describe("what a person is told of prices that are not known", () => {
   const worstCase: Knowledge["worstCase"] = (id) => (id === "known/one" ? 1 : null);
   it.each<[string, Agent, readonly string[]]>([
-    ["nothing without a budget", agentWith({}, { id: "x/y" }), []],
-    ["nothing where all are known", agentWith({ costUsd: 1 }, { id: "known/one" }), []],
+    ["nothing without a budget", limited({}, { id: "x/y" }), []],
+    ["nothing where all are known", limited({ costUsd: 1 }, { id: "known/one" }), []],
     [
       "each model of the agent, its fallbacks included",
-      agentWith({ dailyCostUsd: 1 }, { id: "x/y", fallback: ["known/one", "x/z"] }),
+      limited({ dailyCostUsd: 1 }, { id: "x/y", fallback: ["known/one", "x/z"] }),
       ["x/y", "x/z"],
     ],
   ])("%s", (_name, agent, models) => {
@@ -316,7 +311,7 @@ describe("what a person is told of prices that are not known", () => {
   });
 
   it("says for each model where its prices belong", () => {
-    const agent = agentWith({ costUsd: 1 }, { id: "x/y", fallback: ["x/z"] });
+    const agent = limited({ costUsd: 1 }, { id: "x/y", fallback: ["x/z"] });
     const [main, fallback] = unpricedBudgets(agent, worstCase);
     expect(main).toContain("set model.prices in harness.json");
     expect(fallback).toContain('{ "id": "x/z", "prices": { ... } } in model.fallback');

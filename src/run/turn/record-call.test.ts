@@ -4,6 +4,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { NewEntry } from "../../log/entry.ts";
 import { openSqliteStore } from "../../stores/sqlite/sqlite.ts";
 import type { Store } from "../../stores/store.ts";
+import { agentWith } from "../../testing/agent-builder.ts";
 import { createFakeClock, type FakeClock } from "../../testing/fake-clock.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";
 import { openSessionWriter, type SessionWriter } from "../session-writer.ts";
@@ -14,12 +15,13 @@ const DAY = "2026-01-01";
 const size = { inputTokens: 100, outputTokens: 10_000 };
 const worstCase = (input: number, output: number) => input / 1_000 + output / 20_000;
 
-const agent = {
+const agent: Agent = {
+  ...agentWith(),
   name: "x",
   model: { id: "m", fallback: [], cacheLifetime: "5m" },
   hooks: [],
   limits: { costUsd: null, sessionCostUsd: null, dailyCostUsd: 1 },
-} as unknown as Agent;
+};
 
 let clock: FakeClock;
 let store: Store;
@@ -130,12 +132,8 @@ describe("a call under a budget that sessions share", () => {
     one.append(answered("run-one", 0.86));
     await one.durable();
     expect(await record(two)).toBeNull();
-    expect(two.state.run?.interrupt?.request.budget).toEqual({
-      scope: "agent",
-      key: "x",
-      limitUsd: 1,
-      spentUsd: 0.86,
-      neededUsd: 0.6,
+    expect(two.state.run?.interrupts[0]?.request).toMatchObject({
+      budget: { scope: "agent", key: "x", limitUsd: 1, spentUsd: 0.86, neededUsd: 0.6 },
     });
     await two.durable();
     expect((await store.session("two"))?.status).toBe("waiting");
@@ -153,7 +151,9 @@ describe("a call under a budget that sessions share", () => {
     const [one, two] = [await runningSession("one"), await runningSession("two")];
     await record(one);
     expect(await settled(record(two), 1_000)).toBeNull();
-    expect(two.state.run?.interrupt?.request.budget).toMatchObject({ spentUsd: 0.6, neededUsd: 0.6 });
+    expect(two.state.run?.interrupts[0]?.request).toMatchObject({
+      budget: { spentUsd: 0.6, neededUsd: 0.6 },
+    });
   });
 
   it("is not made when the run is stopped while it waits; what came meanwhile is in the log", async () => {

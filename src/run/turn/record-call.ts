@@ -1,6 +1,7 @@
 import type { Agent } from "../../agents/agent.ts";
-import { newId, random } from "../../lib/ids.ts";
-import type { InterruptRequest, ModelCalled, Reservation } from "../../log/entry.ts";
+import { random } from "../../lib/ids.ts";
+import type { BudgetRequest, ModelCalled, Reservation } from "../../log/entry.ts";
+import { askAboutRun } from "../approvals/ask-about-run.ts";
 import { hookDue } from "../hooks.ts";
 import { knowledgeOf } from "../knowledge.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";
@@ -44,7 +45,10 @@ export async function recordCall(
       full,
       ...(size === undefined ? {} : { size }),
     });
-    if (check.exceeded !== null) return askFor(check.exceeded, writer);
+    if (check.exceeded !== null) {
+      askAboutRun(check.exceeded, writer, agent, ports);
+      return null;
+    }
     if (check.unpriced && run.turns === 0) {
       ports.emit({ type: "notice", code: "unpriced", message: unpricedText(run.model, agent) });
     }
@@ -58,7 +62,10 @@ export async function recordCall(
       full = [settledCeiling(refused)];
       continue;
     }
-    if (ports.clock.monotonic() - began >= PATIENCE_MS) return askFor(requestOf(refused, writer), writer);
+    if (ports.clock.monotonic() - began >= PATIENCE_MS) {
+      askAboutRun(requestOf(refused, writer), writer, agent, ports);
+      return null;
+    }
     const cancel = control.cancelSignal();
     await ports.clock.sleep(PAUSE_MS * (1 + random()), cancel).catch(() => {});
     // A message that has come meanwhile would join the request, and hooks have to be asked about it first.
@@ -81,6 +88,6 @@ export async function appendCall(
   return refused === null ? null : shortageOf(refused);
 }
 
-function requestOf(shortage: Shortage, { lease }: SessionWriter): InterruptRequest {
+function requestOf(shortage: Shortage, { lease }: SessionWriter): BudgetRequest {
   return askForMore(reservedCeiling(shortage), shortage.neededUsd, lease.sessionId);
 }
