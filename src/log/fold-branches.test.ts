@@ -122,10 +122,11 @@ describe("a session that was moved back", () => {
 describe("a fork where people are asked", () => {
   const at = entries(...calling, asked(approval), toolStarts("b", "y", "once"), waitingFork);
   const state = fold(at);
+  const forkEntry = at.at(-1)?.id ?? "";
 
   it("asks them too, under an id of its own", () => {
     expect(state.run?.interrupts).toMatchObject([
-      { interruptId: forkedInterruptId("s", "i1"), request: approval, at: 7_000 },
+      { interruptId: forkedInterruptId(forkEntry, "i1"), request: approval, at: 7_000 },
     ]);
     expect(forkedInterruptId("s", "i1")).toMatch(/^int_[0-9a-f]{26}$/);
     expect(forkedInterruptId("t", "i1")).not.toBe(forkedInterruptId("s", "i1"));
@@ -153,7 +154,7 @@ describe("a fork where people are asked", () => {
 
   it("is answered by itself, and ends its calls under their ids", () => {
     const answer: NewEntry = {
-      ...{ type: "interruptResolved", interruptId: forkedInterruptId("s", "i1"), inboxId: "in" },
+      ...{ type: "interruptResolved", interruptId: forkedInterruptId(forkEntry, "i1"), inboxId: "in" },
       answer: { action: "approve" },
     };
     const answered = fold(

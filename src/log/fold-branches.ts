@@ -62,13 +62,13 @@ export function canWaitInFork({ run }: SessionState): boolean {
   return run.part === null && !run.calling;
 }
 
-function waitInFork(state: Draft, { sessionId, at }: Entry): void {
+function waitInFork(state: Draft, { id, at }: Entry): void {
   const { run } = state;
   if (run === null) return;
   state.openCalls = state.openCalls.map((call) => callInFork(call, run));
   state.run = {
     ...run,
-    interrupts: run.interrupts.map((open) => forkedInterrupt(open, sessionId, at)),
+    interrupts: run.interrupts.map((open) => forkedInterrupt(open, id, at)),
     // The time for which it has waited elsewhere does not count against its limit.
     startedAt: run.startedAt + (at - (run.askingSince ?? at)),
     askingSince: at,
@@ -89,13 +89,13 @@ function callInFork(call: OpenCall, run: RunState): OpenCall {
 }
 
 /** A question as a fork asks it: under an id of its own, and open for as long as it was when it was first asked. @pure */
-export function forkedInterrupt<Open extends OpenInterrupt>(open: Open, sessionId: string, at: number): Open {
+export function forkedInterrupt<Open extends OpenInterrupt>(open: Open, forkEntry: string, at: number): Open {
   const later = at - open.at;
   const { expiresAt, remindAt, abandonAt, ...request } = open.request;
   return {
     ...open,
     at,
-    interruptId: forkedInterruptId(sessionId, open.interruptId),
+    interruptId: forkedInterruptId(forkEntry, open.interruptId),
     request: {
       ...request,
       ...(expiresAt === undefined ? {} : { expiresAt: expiresAt + later }),
@@ -105,7 +105,10 @@ export function forkedInterrupt<Open extends OpenInterrupt>(open: Open, sessionI
   };
 }
 
-/** Ids of questions are unique over all sessions. @pure */
-export function forkedInterruptId(sessionId: string, interruptId: string): string {
-  return `int_${sha256(`${sessionId}\n${interruptId}`, 26)}`;
+/**
+ * Ids of questions are unique over all sessions, and stay what they are when a session is taken elsewhere under another id: so
+ * it is the entry of the fork that goes into them. @pure
+ */
+export function forkedInterruptId(forkEntry: string, interruptId: string): string {
+  return `int_${sha256(`${forkEntry}\n${interruptId}`, 26)}`;
 }

@@ -71,16 +71,16 @@ export function forkSession(
   );
   const row = knownSession(database, newSessionId);
   insertEntry(database, row.key, first);
-  if (options.waiting !== undefined) ask(database, row, options.waiting, now);
+  if (options.waiting !== undefined) ask(database, row, first, options.waiting);
   return { session: sessionRecord(knownSession(database, newSessionId)), created: true };
 }
 
 /** The questions on which the run waits in the session that it was forked from, as questions of the fork. */
 function ask(
   database: Database,
-  { key, id }: SessionRow,
+  { key }: SessionRow,
+  { id, at }: Entry,
   { runId, interrupts, status }: ForkedRun,
-  at: number,
 ): void {
   for (const open of interrupts) openInterrupt(database, key, { ...forkedInterrupt(open, id, at), runId });
   refreshStatus(database, key, at, status);
