@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { SessionRecord } from "../log/session-log.ts";
+import type { FilesDue } from "../log/time-travel.ts";
 
 /**
  * A session as one file, to be taken from one store to another: a tar, compressed with gzip, that any tool can look into.
@@ -43,6 +44,8 @@ export interface WorkspacePart {
   readonly skipped: readonly { readonly path: string; readonly why: string }[];
   /** How many there are of those. */
   readonly skippedCount: number;
+  /** The snapshot that the files were still to become; then there were none to take along (`none`). */
+  readonly due: FilesDue | null;
 }
 
 export type Member = FileMember | DirectoryMember | LinkMember;
@@ -136,6 +139,7 @@ export const manifestSchema = z.object({
     state: z.enum(["included", "none", "leftOut"]),
     skipped: z.array(z.object({ path: z.string(), why: z.string() })).max(100),
     skippedCount: count,
+    due: z.string().max(256).nullable(),
   }),
   snapshots: z.array(z.string().min(1).max(256)),
   members: z.array(memberSchema).min(1),

@@ -1,6 +1,7 @@
 import { sha256 } from "../lib/ids.ts";
 import type { Entry } from "../log/entry.ts";
 import type { SessionRecord } from "../log/session-log.ts";
+import type { FilesDue } from "../log/time-travel.ts";
 import { readTreeFile, type TreeNode, walkTree } from "../sandboxes/file-tree.ts";
 import type { Snapshots } from "../snapshots/snapshot.ts";
 import {
@@ -28,6 +29,8 @@ export interface ExportSource {
   entries(): AsyncIterable<Entry>;
   /** The directory with its files; or why there is none. */
   readonly workspace: { readonly directory: string } | "none" | "leftOut";
+  /** The snapshot that the files have yet to become; then there are none to take along. */
+  readonly due: FilesDue | null;
   /** Null to leave them out. */
   readonly snapshots: Pick<Snapshots, "has" | "manifest" | "readObject"> | null;
   /** The release that exports. */
@@ -47,7 +50,7 @@ export interface PreparedExport {
 
 /** The first reading: what there is, and its hashes. @throws AppError `conflict` when something changes meanwhile. */
 export async function prepareExport(source: ExportSource): Promise<PreparedExport> {
-  const wanted = new Set<string>();
+  const wanted = new Set(source.due === null ? [] : [source.due]);
   const log = await contentOf(logFile(source, wanted));
   const { workspace, skipped, skippedCount } = await workspaceOf(source.workspace);
   const snapshots = await snapshotsOf(source.snapshots, wanted);
@@ -63,6 +66,7 @@ export async function prepareExport(source: ExportSource): Promise<PreparedExpor
       state: typeof source.workspace === "string" ? source.workspace : "included",
       skipped,
       skippedCount,
+      due: source.due,
     },
     snapshots: snapshots.names,
     members: contents.map(({ member }) => member),
@@ -92,7 +96,7 @@ async function snapshotsOf(snapshots: ExportSource["snapshots"], wanted: Readonl
 
 // ---- the workspace ----
 
-interface Workspace extends Omit<WorkspacePart, "state"> {
+interface Workspace extends Omit<WorkspacePart, "state" | "due"> {
   readonly workspace: readonly Content[];
 }
 

@@ -26,6 +26,6 @@ export interface ImportedSession
   readonly status: "idle" | "waiting";
   /** Of what is imported. */
   readonly fingerprint: string;
-  /** What its files have to become before anybody uses them; null when they are what they should be. */
+  /** The snapshot that its files have to become before anybody uses them; null when they are what they should be. */
   readonly due: FilesDue | null;
 }

@@ -1,5 +1,5 @@
 import { chmod, readdir, readFile, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { systemClock } from "../lib/clock.ts";
 import { systemErrorCode } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
@@ -29,6 +29,14 @@ export async function abandonedDrafts(directory: string): Promise<readonly strin
     abandoned.push(path);
   }
   return abandoned;
+}
+
+/** The names of what was made by `draftOf(name)` and whose maker may live. */
+export async function livingDrafts(name: string): Promise<readonly string[]> {
+  const [directory, start] = [dirname(name), `${basename(name)}.draft-`];
+  const drafts = (await namesIn(directory)).filter((draft) => draft.startsWith(start));
+  const abandoned = new Set(await abandonedDrafts(directory));
+  return drafts.filter((draft) => !abandoned.has(join(directory, draft)));
 }
 
 const ERASING = ".erasing";

@@ -2,6 +2,7 @@ import { cp, mkdir, realpath, rename, rm, stat, writeFile } from "node:fs/promis
 import { join } from "node:path";
 import { AppError, errorMessage, systemErrorCode } from "../lib/errors.ts";
 import { sha256 } from "../lib/ids.ts";
+import { arrive, brokenArrivals } from "./arrivals.ts";
 import { abandonedDrafts, draftOf, erasureNote, notedErasures, removeTree } from "./leftovers.ts";
 import type { Execution, Sandbox, SandboxDriver, SandboxKind, SandboxLimits } from "./sandbox.ts";
 
@@ -19,10 +20,27 @@ export interface SandboxPool extends AsyncDisposable {
    * the session itself; when it fails, nothing is removed. A crash in between is made good by `removeLeftovers`.
    */
   erase(sessionId: string, forget: () => Promise<void>): Promise<void>;
-  /** Removes what processes that died left behind: workspaces half made, and files of sessions that were being erased. */
+  /** An empty directory beside the workspaces, for what is to become one. Removed when it is disposed of, or after a crash. */
+  draft(): Promise<DraftDirectory>;
+  /**
+   * Makes a directory the workspace of a session that `make` makes; when it fails, there is neither. `isKept`: whether the session
+   * is there. @throws AppError `conflict` when it is, or is just being made in this way.
+   */
+  adopt<T>(
+    sessionId: string,
+    directory: string,
+    options: { readonly isKept: (sessionId: string) => Promise<boolean>; readonly make: () => Promise<T> },
+  ): Promise<T>;
+  /**
+   * Removes what processes that died left behind: workspaces half made, and files of sessions that were being erased or taken in.
+   */
   removeLeftovers(isKept: (sessionId: string) => Promise<boolean>): Promise<void>;
   /** The host's directory of a session's workspace; it exists once the sandbox has been opened. */
   workspacePath(sessionId: string): string;
+}
+
+export interface DraftDirectory extends AsyncDisposable {
+  readonly path: string;
 }
 
 /** The part of an agent that its sandbox depends on. */
@@ -130,8 +148,21 @@ export function createSandboxPool(
       await removeFiles(sessionId);
       await rm(note, { force: true });
     },
+    async draft() {
+      const path = draftOf(join(dataDir, "workspaces", "arriving"));
+      await mkdir(path, { recursive: true, mode: 0o700 });
+      return { path, [Symbol.asyncDispose]: () => removeTree(path) };
+    },
+    adopt(sessionId, directory, { isKept, make }) {
+      const [workspace, stateDir] = [workspacePath(sessionId), stateDirOf(sessionId)];
+      return arrive({ sessionId, directory, workspace, stateDir, isKept }, make);
+    },
     async removeLeftovers(isKept) {
       for (const draft of await abandonedDrafts(join(dataDir, "workspaces"))) await removeTree(draft);
+      for (const { sessionId, note } of await brokenArrivals(join(dataDir, "sandboxes"))) {
+        if (!(await isKept(sessionId))) await removeFiles(sessionId);
+        await rm(note, { force: true });
+      }
       for (const { sessionId, note } of await notedErasures(join(dataDir, "sandboxes"))) {
         if (!(await isKept(sessionId))) await removeFiles(sessionId);
         await rm(note, { force: true });

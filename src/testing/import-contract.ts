@@ -3,6 +3,7 @@ import { AppError, isAppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
 import { noUsage } from "../log/content.ts";
 import { ENTRY_VERSION, type Entry, type InterruptRequest, type NewEntry } from "../log/entry.ts";
+import { fold } from "../log/fold.ts";
 import type { ImportedSession } from "../log/session-import.ts";
 import type { StoreContractCase } from "./store-contract.ts";
 
@@ -136,6 +137,27 @@ export const importContract: readonly StoreContractCase[] = [
       await store.enqueue("s", { type: "answer", interruptId: "i_2", answer, actor: "bob" });
       assert.deepEqual(await store.runnable(10), ["s"]);
       await rejects(store.enqueue("s", { type: "answer", interruptId: "i_1", answer }), "conflict");
+    },
+  },
+  {
+    name: "imports a fork that waits for the same as the session that it was forked from, each for itself",
+    async run({ open }) {
+      await using store = await open();
+      const waiting = log(created, said, started, asks("i_1"));
+      await store.importSession({ ...imported("s"), status: "waiting" }, from(waiting));
+      const fork = entry(
+        { ...created, forkedFrom: { sessionId: "s", entryId: waiting.at(-1)?.id ?? "" }, waits: true },
+        waiting,
+      );
+      await store.importSession({ ...imported("t"), status: "waiting" }, from([...waiting, fork]));
+      const [own, ...others] = await store.interrupts({ sessionId: "t" });
+      assert.deepEqual(others, []);
+      assert.equal(own?.status, "open");
+      assert.deepEqual(
+        fold(await store.path("t")).run?.interrupts.map(({ interruptId }) => interruptId),
+        [own?.id],
+      );
+      assert.equal((await store.interrupts({ id: "i_1" })).length, 1);
     },
   },
   {

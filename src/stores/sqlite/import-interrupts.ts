@@ -1,4 +1,6 @@
 import type { Entry, Interrupted, InterruptResolved } from "../../log/entry.ts";
+import { forkedInterrupt } from "../../log/fold-branches.ts";
+import type { OpenInterrupt } from "../../log/state.ts";
 import type { Vote } from "../../run/session/interrupts.ts";
 import type { Database } from "./database.ts";
 import { openInterrupt } from "./interrupts.ts";
@@ -14,7 +16,7 @@ export interface Asked {
 }
 
 interface Question {
-  readonly asked: Entry & Interrupted;
+  readonly asked: OpenInterrupt & Pick<Interrupted, "runId">;
   votes: readonly Vote[];
   answered: (Entry & InterruptResolved) | null;
   /** When it was closed without an answer. */
@@ -30,15 +32,22 @@ export function createAsked(): Asked {
       question.closedAt = at;
     }
   };
+  const ask = (asked: Question["asked"]) => {
+    questions.set(asked.interruptId, { asked, votes: [], answered: null, closedAt: null });
+  };
   return {
     note(entry) {
       switch (entry.type) {
-        case "sessionCreated":
-          // What the session was forked from has asked is answered there.
+        case "sessionCreated": {
+          // What the session was forked from has asked is answered there; a fork may wait for the same under ids of its own.
+          const open = entry.waits === true ? [...questions.values()].filter(isOpen) : [];
           questions.clear();
+          for (const { asked } of open)
+            ask({ ...forkedInterrupt(asked, entry.id, entry.at), runId: asked.runId });
           return;
+        }
         case "interrupted":
-          questions.set(entry.interruptId, { asked: entry, votes: [], answered: null, closedAt: null });
+          ask(entry);
           return;
         case "interruptVoted": {
           const question = questions.get(entry.interruptId);

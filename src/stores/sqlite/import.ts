@@ -207,6 +207,6 @@ function insertSession(
     session.costUsd,
     session.unpricedCalls,
     actor,
-    session.due === null ? null : JSON.stringify(session.due),
+    session.due,
   );
 }
