@@ -23,6 +23,7 @@ import type { SandboxPool } from "./sandboxes/pool.ts";
 import type { SandboxDriver } from "./sandboxes/sandbox.ts";
 import { readWorkspaceFile } from "./sandboxes/workspace-file.ts";
 import { openSession, type Session } from "./session.ts";
+import { diskSnapshots } from "./snapshots/disk.ts";
 import { openSqliteStore } from "./stores/sqlite/sqlite.ts";
 import type { Store } from "./stores/store.ts";
 import { builtinTools } from "./tools/builtin/builtin.ts";
@@ -109,6 +110,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const sandboxes = opened.use(
     provideSandboxes({ dataDir, drivers: options.sandboxes, idleMs: options.sandboxIdleMs, notify }),
   );
+  const snapshots = diskSnapshots({ directory: join(dataDir, "snapshots"), clock });
   const bus = createDeltaBus();
   const closing = new AbortController();
   opened.defer(() => closing.abort());
@@ -126,6 +128,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     agents,
     bus,
     sandboxes,
+    snapshots,
     context: known,
     closed: closing.signal,
     tenantLimits,

@@ -9,6 +9,7 @@ import { neutraliseMarkers } from "../../log/markers.ts";
 import { DEFAULT_TENANT, type SessionLog, type SessionRecord } from "../../log/session-log.ts";
 import { parseRule } from "../../permissions/rule.ts";
 import type { SandboxPool } from "../../sandboxes/pool.ts";
+import type { Snapshots } from "../../snapshots/snapshot.ts";
 import { prepareImages } from "../../tools/images.ts";
 import type { Knowledge } from "../knowledge.ts";
 import type { LoopPorts } from "../loop-ports.ts";
@@ -21,6 +22,7 @@ import type { RunEvent } from "./events.ts";
 import { type ContextPorts, readContext } from "./read-context.ts";
 import { readPermissions } from "./read-permissions.ts";
 import type { Sessions } from "./sessions.ts";
+import { createTransfer } from "./transfer.ts";
 import { type DeltaBus, fromMessage, isRunEnd, untilAnswered, watchSession } from "./watch.ts";
 
 export interface CommandPorts {
@@ -28,6 +30,7 @@ export interface CommandPorts {
   readonly agents: AgentRegistry;
   readonly bus: DeltaBus;
   readonly sandboxes: SandboxPool;
+  readonly snapshots: Snapshots;
   readonly context: ContextPorts;
   /** Aborted when the runtime is closed: whoever watches then sees what there is, and the end. */
   readonly closed: AbortSignal;
@@ -202,6 +205,8 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
       await existing(sessionId);
       await sandboxes.erase(sessionId, () => log.erase(sessionId, options));
     },
+
+    ...createTransfer({ ...ports, clock: ports.context.clock, existing, checkSessionId, tenant }),
 
     interrupts: (filter) => log.interrupts({ ...filter, ...ofTenant }),
 

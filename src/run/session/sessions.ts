@@ -8,13 +8,14 @@ import type { InboxItem } from "../worker/queue.ts";
 import type { CostQuery, CostReport } from "./costs.ts";
 import type { RunEvent } from "./events.ts";
 import type { InterruptFilter, InterruptRecord } from "./interrupts.ts";
+import type { Transfer } from "./transfer.ts";
 
 /**
  * What anybody may do with sessions: the one interface under HTTP, the command line and the programming interface. Where it
  * belongs to a tenant, it holds that tenant's sessions only; others are `not_found`.
  * Everything that creates takes an idempotency key, and a key that was used with other content is a `conflict`.
  */
-export interface Sessions {
+export interface Sessions extends Transfer {
   /**
    * @throws AppError `not_found` for an unknown agent (with the nearest name), `conflict`, `invalid_input` for a bad id,
    * `rate_limited` where agent or tenant has made too many within a minute.
