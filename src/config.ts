@@ -15,6 +15,8 @@ export interface Config {
   readonly listen: { readonly host: string; readonly port: number };
   /** The server that commands like `invoke` talk to, without a slash at the end. */
   readonly serverUrl: string;
+  /** Where people reach the server that runs here, without a slash at the end; null: where it listens. */
+  readonly publicUrl: string | null;
   readonly models: ModelConfig;
   /** What the sessions of each tenant may cost in one day (UTC), US dollars; null: no limit. */
   readonly tenantDailyUsd: number | null;
@@ -24,6 +26,10 @@ export interface Config {
   readonly drainMs: number;
   /** Tokens that the server accepts; empty when none are set. A function, so that a printed configuration has no secrets. */
   bearerTokens(): readonly BearerToken[];
+  /** Signs links with which people answer questions; undefined: one that is made once and kept in the data directory. */
+  linkSecret(): string | undefined;
+  /** Signs what is sent to the webhooks of agents: "whsec_" and base64, as of Standard Webhooks. */
+  webhookSecret(): string | undefined;
   /** The token that commands send to a server. */
   clientToken(): string | undefined;
   /** Things that look like slips, each a sentence. */
@@ -40,6 +46,8 @@ export interface ModelConfig extends ModelAccess {
 export interface BearerToken {
   /** Whoever sends it sees the sessions of this tenant. */
   readonly tenant: string;
+  /** The person who has it. Absent: whoever sends it says who they are. */
+  readonly actor?: string;
   readonly token: string;
 }
 
@@ -68,6 +76,9 @@ const variables = [
   "HOLDFAST_TOKEN",
   "HOLDFAST_TOKENS",
   "HOLDFAST_MODEL",
+  "HOLDFAST_PUBLIC_URL",
+  "HOLDFAST_SECRET",
+  "HOLDFAST_WEBHOOK_SECRET",
   "HOLDFAST_DRAIN_TIMEOUT",
   "HOLDFAST_TENANT_RUNS",
   "HOLDFAST_TENANT_SESSIONS_PER_MINUTE",
@@ -96,6 +107,8 @@ export function readConfig(overrides: ConfigOverrides = {}, env: Environment = {
     sessionsPerMinute: readLimit(env, "HOLDFAST_TENANT_SESSIONS_PER_MINUTE", problems),
   };
   const drainMs = readDrain(setting("drainTimeout", "HOLDFAST_DRAIN_TIMEOUT"), problems);
+  const publicUrl = readPublicUrl(settingOf(env, "HOLDFAST_PUBLIC_URL"), problems);
+  checkSecrets(env, problems);
   checkTokens(env, problems);
   if (problems.length > 0) {
     throw new AppError("invalid_config", problems.join("\n"), { details: { problems } });
@@ -105,6 +118,9 @@ export function readConfig(overrides: ConfigOverrides = {}, env: Environment = {
     dataDir: dataDir === undefined ? null : resolve(dataDir),
     listen: { host, port },
     serverUrl,
+    publicUrl,
+    linkSecret: () => settingOf(env, "HOLDFAST_SECRET"),
+    webhookSecret: () => settingOf(env, "HOLDFAST_WEBHOOK_SECRET"),
     models: { defaultModel, ollamaUrl, apiKey, hasKey: (provider) => apiKey(provider) !== undefined },
     tenantDailyUsd,
     tenantLimits,
@@ -187,6 +203,17 @@ function readUrl(
   return url;
 }
 
+function readPublicUrl(url: string | undefined, problems: string[]): string | null {
+  if (url === undefined) return null;
+  const parsed = URL.parse(url);
+  const isPlain = parsed !== null && parsed.search === "" && parsed.hash === "" && parsed.username === "";
+  if (isPlain && /^https?:$/.test(parsed.protocol)) return parsed.href.replace(/\/+$/, "");
+  problems.push(
+    `HOLDFAST_PUBLIC_URL ${JSON.stringify(url)} is not an address such as https://agents.example.com`,
+  );
+  return null;
+}
+
 /** How a client names the host on which a server listens: "every interface" is no address to connect to. */
 function urlHost(host: string): string {
   if (host === "0.0.0.0" || host === "::") return DEFAULT_HOST;
@@ -237,24 +264,47 @@ function readDrain({ name, value = DEFAULT_DRAIN }: Setting, problems: string[])
 
 /**
  * HOLDFAST_TOKEN is one token, HOLDFAST_TOKENS a list with commas: with both, a token can be replaced without a gap. Each
- * may have the name of a tenant before it: "acme=TOKEN".
+ * may have the name of a tenant before it, and that of a person: "acme=TOKEN", "acme/alice=TOKEN".
  */
 function tokensIn(env: Environment): readonly BearerToken[] {
   const listed = tokensOf(`${env.HOLDFAST_TOKEN ?? ""},${env.HOLDFAST_TOKENS ?? ""}`);
-  // The token of a client on the same machine stands there a second time, without its tenant.
-  const isNamed = ({ token }: BearerToken) =>
-    listed.some((other) => other.token === token && other.tenant !== DEFAULT_TENANT);
-  return listed.filter((each) => each.tenant !== DEFAULT_TENANT || !isNamed(each));
+  // The token of a client on the same machine stands there a second time, without its name.
+  const isNamed = ({ tenant, actor }: BearerToken) => tenant !== DEFAULT_TENANT || actor !== undefined;
+  return listed.filter(
+    (each) => isNamed(each) || !listed.some((other) => other.token === each.token && isNamed(other)),
+  );
 }
 
 function tokensOf(list: string): readonly BearerToken[] {
   const entries = list.split(",").map((entry) => entry.trim());
   return [...new Set(entries.filter((entry) => entry !== ""))].map((entry) => {
     // In base64, "=" stands at the end only.
-    const [, tenant = DEFAULT_TENANT, token = entry] =
-      /^([A-Za-z0-9][A-Za-z0-9._-]{0,63})=(?!=*$)(.*)$/.exec(entry) ?? [];
-    return { tenant, token };
+    const [, tenant = DEFAULT_TENANT, actor, token = entry] =
+      /^([A-Za-z0-9][A-Za-z0-9._-]{0,63})(?:\/([A-Za-z0-9][A-Za-z0-9._@+-]{0,127}))?=(?!=*$)(.*)$/.exec(
+        entry,
+      ) ?? [];
+    return { tenant, ...(actor === undefined ? {} : { actor }), token };
   });
+}
+
+const SHORTEST_SECRET = 32;
+/** 24 bytes in base64: what Standard Webhooks asks for at least. */
+const WEBHOOK_SECRET = /^whsec_(?=.{32})[A-Za-z0-9+/]+={0,2}$/;
+
+/** Complaints do not repeat a secret. */
+function checkSecrets(env: Environment, problems: string[]): void {
+  const secret = settingOf(env, "HOLDFAST_SECRET");
+  if (secret !== undefined && secret.length < SHORTEST_SECRET) {
+    problems.push(
+      `HOLDFAST_SECRET has fewer than ${SHORTEST_SECRET} characters: make one with \`openssl rand -hex 32\``,
+    );
+  }
+  const webhook = settingOf(env, "HOLDFAST_WEBHOOK_SECRET");
+  if (webhook !== undefined && !WEBHOOK_SECRET.test(webhook)) {
+    problems.push(
+      'HOLDFAST_WEBHOOK_SECRET is not "whsec_" and at least 24 bytes in base64: make one with `echo whsec_$(openssl rand -base64 32)`',
+    );
+  }
 }
 
 /** Complaints do not repeat the token. */
@@ -262,7 +312,7 @@ function checkTokens(env: Environment, problems: string[]): void {
   const named = tokensIn(env);
   const tokens = named.map(({ token }) => token);
   if (new Set(tokens).size < tokens.length) {
-    problems.push("a token in HOLDFAST_TOKEN or HOLDFAST_TOKENS belongs to more than one tenant");
+    problems.push("a token in HOLDFAST_TOKEN or HOLDFAST_TOKENS belongs to more than one tenant or person");
   }
   if (tokens.some((token) => token.length < SHORTEST_TOKEN)) {
     problems.push(

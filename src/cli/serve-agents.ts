@@ -85,8 +85,8 @@ export async function serveAgents(wishes: ServeWishes, terminal: Terminal): Prom
   return exitCodes.ok;
 }
 
-function knownToken({ tenant, token }: BearerToken): KnownToken {
-  return { tenant, hash: hashToken(token) };
+function knownToken({ token, ...sender }: BearerToken): KnownToken {
+  return { ...sender, hash: hashToken(token) };
 }
 
 function overridesOf({ host, port, dataDir, drainTimeout }: ServeWishes) {

@@ -20,6 +20,7 @@ import { fileRoutes } from "./routes/files.ts";
 import { interruptRoutes } from "./routes/interrupts.ts";
 import { invocationRoutes } from "./routes/invocations.ts";
 import { messageRoutes } from "./routes/messages.ts";
+import { permissionRoutes } from "./routes/permissions.ts";
 import { pingRoutes } from "./routes/ping.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { JSON_BYTES } from "./schemas.ts";
@@ -52,7 +53,8 @@ export function createApp(options: HttpOptions): HttpApp {
   app.use(sharing(createBodyBudget(options.bodyBytes ?? BODY_BYTES)));
   app.use(endBodyOfHead());
   const { auth, allowedOrigins = [] } = options;
-  app.use(refuseForeignPages({ loopbackOnly: auth === undefined, allowedOrigins }));
+  const isLinked = pathsOf(routes.filter((route) => route.public === "link"));
+  app.use(refuseForeignPages({ loopbackOnly: auth === undefined, allowedOrigins, isLinked }));
   if (allowedOrigins.length > 0) app.use(allowPages(allowedOrigins));
   if (auth !== undefined) app.use(exceptPublic(routes, requireBearer(auth)));
 
@@ -86,6 +88,7 @@ export function apiRoutes(deps: HttpDeps): readonly Route[] {
     messageRoutes,
     eventRoutes,
     interruptRoutes,
+    permissionRoutes,
     costRoutes,
     execRoutes,
     fileRoutes,
@@ -160,7 +163,8 @@ function secure(): MiddlewareHandler<HttpEnv> {
   return async (c, next) => {
     await next();
     const { headers } = c.res;
-    for (const [name, value] of securityHeaders) headers.set(name, value);
+    // A page of the server's own says itself what it may do.
+    for (const [name, value] of securityHeaders) if (!headers.has(name)) headers.set(name, value);
     if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
   };
 }
@@ -189,6 +193,12 @@ function allowPages(origins: readonly string[]): ReturnType<typeof cors> {
 }
 
 function exceptPublic(routes: readonly Route[], check: ReturnType<typeof requireBearer>): typeof check {
-  const open = new Set(routes.filter((route) => route.public === true).map(({ path }) => path));
-  return (c, next) => (open.has(c.req.path) ? next() : check(c, next));
+  const isOpen = pathsOf(routes.filter((route) => route.public !== undefined && route.public !== false));
+  return (c, next) => (isOpen(c.req.path) ? next() : check(c, next));
+}
+
+/** Whether a path is one of these routes'. */
+function pathsOf(routes: readonly Route[]): (path: string) => boolean {
+  const patterns = routes.map(({ path }) => new RegExp(`^${path.replace(/\{\w+\}/g, "[^/]+")}$`));
+  return (path) => patterns.some((pattern) => pattern.test(path));
 }

@@ -14,6 +14,8 @@ export interface KnownToken {
   readonly hash: string;
   /** Whose sessions its sender may see and use. Default: those that belong to nobody in particular. */
   readonly tenant?: string;
+  /** The person who has it: nobody else can act with it. Default: whoever its sender says. */
+  readonly actor?: string;
 }
 
 export function hashToken(token: string): string {
@@ -25,7 +27,11 @@ export function hashToken(token: string): string {
  * @throws AppError `invalid_config` when there is no hash, or one that is not a SHA-256.
  */
 export function requireBearer(auth: BearerAuth): MiddlewareHandler<HttpEnv> {
-  const known = auth.tokens.map(({ hash, tenant = DEFAULT_TENANT }) => ({ hash: parseHash(hash), tenant }));
+  const known = auth.tokens.map(({ hash, tenant = DEFAULT_TENANT, actor }) => ({
+    hash: parseHash(hash),
+    tenant,
+    actor,
+  }));
   if (known.length === 0) {
     throw new AppError("invalid_config", "authentication is on, but there is no token", {
       hint: "Configure at least one token, for example the output of: openssl rand -hex 32",
@@ -38,13 +44,14 @@ export function requireBearer(auth: BearerAuth): MiddlewareHandler<HttpEnv> {
         hint: "Send the header Authorization: Bearer TOKEN. Holdfast's commands send what is in HOLDFAST_TOKEN.",
       });
     }
-    const tenant = tenantOf(sha256(token), known);
-    if (tenant === undefined) {
+    const sender = senderOf(sha256(token), known);
+    if (sender === undefined) {
       throw new AppError("unauthorized", "the token is not known to this server", {
         hint: "Send one that the server was started with. Holdfast's commands send what is in HOLDFAST_TOKEN.",
       });
     }
-    c.set("tenant", tenant);
+    c.set("tenant", sender.tenant);
+    c.set("actor", sender.actor);
     return next();
   };
 }
@@ -57,6 +64,8 @@ export function refuseForeignPages(options: {
   readonly loopbackOnly: boolean;
   /** Origins (scheme, host and port) of pages that may call. */
   readonly allowedOrigins: readonly string[];
+  /** Whether people come to an address by links from elsewhere, such as a mail. Default: to none. */
+  readonly isLinked?: (path: string) => boolean;
 }): MiddlewareHandler {
   return async (c, next) => {
     const host = c.req.header("host") ?? new URL(c.req.url).host;
@@ -65,7 +74,7 @@ export function refuseForeignPages(options: {
         hint: "Without authentication it answers to localhost, 127.0.0.1 and [::1] only. Configure a token to use other names.",
       });
     }
-    if (isForeignPage(c, host, options.allowedOrigins)) {
+    if (options.isLinked?.(c.req.path) !== true && isForeignPage(c, host, options.allowedOrigins)) {
       throw new AppError("forbidden", "pages of other sites may not call this server", {
         hint: "Add the page's origin to the allowed origins of the server's configuration.",
       });
@@ -103,11 +112,11 @@ function bearerToken(c: Context): string | undefined {
 }
 
 /** Compares with every hash, each in constant time: how long it takes says nothing about which one was close. */
-function tenantOf(
+function senderOf<Known extends { readonly hash: Buffer }>(
   hash: Buffer,
-  known: readonly { readonly hash: Buffer; readonly tenant: string }[],
-): string | undefined {
-  return known.filter((other) => timingSafeEqual(hash, other.hash))[0]?.tenant;
+  known: readonly Known[],
+): Known | undefined {
+  return known.filter((other) => timingSafeEqual(hash, other.hash))[0];
 }
 
 function parseHash(hash: string): Buffer {

@@ -1,7 +1,9 @@
 import { AppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
+import { withoutUndefined } from "../lib/json.ts";
 import type { Entry } from "../log/entry.ts";
 import type { SessionFilter, SessionRecord } from "../log/session-log.ts";
+import type { AddedRule } from "../log/state.ts";
 import type { RunEvent } from "../run/session/events.ts";
 import type { InterruptRecord } from "../run/session/interrupts.ts";
 import type { Sessions } from "../run/session/sessions.ts";
@@ -138,7 +140,36 @@ export function createClient(options: TransportOptions): Client {
     async answer(sessionId, interruptId, answer, { actor, idempotencyKey } = {}) {
       const path = `${sessionPath(sessionId)}/interrupts/${encodeURIComponent(interruptId)}`;
       const body = { ...answer, ...(actor === undefined ? {} : { actor }) };
-      return (await (await post(path, body, idempotencyKey)).json()) as InterruptRecord;
+      const response = await post(path, body, idempotencyKey);
+      const record = (await response.json()) as InterruptRecord;
+      const isReplay = response.headers.get("idempotency-replayed") === "true";
+      return isReplay ? { ...record, duplicate: true } : record;
+    },
+
+    async setMode(sessionId, mode, actor) {
+      const json = withoutUndefined({ mode, actor });
+      await transport.send("PUT", `${sessionPath(sessionId)}/mode`, { json, repeatable: true });
+    },
+
+    async addRule(sessionId, { scope, ...rule }, actor) {
+      if (scope === "agent") {
+        throw new AppError(
+          "unsupported",
+          "a server takes rules for all sessions of an agent as answers only",
+          {
+            hint: 'Answer a question with "always", or write the rule into harness.json.',
+          },
+        );
+      }
+      await post(`${sessionPath(sessionId)}/rules`, withoutUndefined({ ...rule, actor }));
+    },
+
+    permissions: (sessionId) => get(`${sessionPath(sessionId)}/permissions`),
+
+    agentRules: async (agent) => (await get<{ rules: readonly AddedRule[] }>(rulesPath(agent))).rules,
+
+    async removeAgentRule(agent, rule) {
+      await transport.send("DELETE", `${rulesPath(agent)}?${queryString(rule)}`);
     },
 
     costs: (query) => get(`/v1/costs?${queryString({ ...query, tenant: undefined })}`),
@@ -198,6 +229,10 @@ interface FollowQuery {
 
 function sessionPath(sessionId: string): string {
   return `/v1/sessions/${encodeURIComponent(sessionId)}`;
+}
+
+function rulesPath(agent: string): string {
+  return `/v1/agents/${encodeURIComponent(agent)}/rules`;
 }
 
 function filePath(sessionId: string, path: string): string {

@@ -1,6 +1,12 @@
 import { z } from "zod";
+import type { InterruptView } from "../run/session/answer-schema.ts";
 import { type CostReport, costGroupings } from "../run/session/costs.ts";
-import { type InterruptRecord, interruptStatuses } from "../run/session/interrupts.ts";
+import {
+  type InterruptRecord,
+  interruptKinds,
+  interruptStatuses,
+  personsActions,
+} from "../run/session/interrupts.ts";
 import { usageSchema } from "./content-schemas.ts";
 import { interruptAnswerSchema, interruptRequestSchema } from "./interrupt-schemas.ts";
 
@@ -37,34 +43,36 @@ export const interruptSchema = z
   })
   .meta({ id: "Interrupt", description: "A question to a person on which a run waits, or waited." });
 
+/** As it is shown to whoever may answer. */
+export const interruptViewSchema = z
+  .strictObject({
+    ...interruptSchema.shape,
+    actions: z.array(z.enum(personsActions)).meta({ description: "What can be answered now." }),
+    answerSchema: z
+      .record(z.string(), z.unknown())
+      .nullable()
+      .meta({ description: "JSON Schema of an answer to exactly this question; null when it is closed." }),
+  })
+  .meta({ id: "InterruptView", description: "A question, and what can be answered to it." });
+
 export const interruptListSchema = z
-  .strictObject({ interrupts: z.array(interruptSchema).meta({ description: "The latest first." }) })
+  .strictObject({ interrupts: z.array(interruptViewSchema).meta({ description: "The latest first." }) })
   .meta({ id: "InterruptList" });
 
 export const interruptQuerySchema = z.strictObject({
   status: z.exactOptional(z.enum(interruptStatuses)),
+  kind: z.exactOptional(z.enum(interruptKinds)),
+  answerableBy: z.exactOptional(
+    z.string().min(1).max(256).meta({ description: "Only those that this person may answer." }),
+  ),
+  mine: z
+    .enum(["true", "false"])
+    .default("false")
+    .meta({ description: "Only those that the person of the token may answer." }),
   agent,
   sessionId: z.exactOptional(z.string().min(1).max(256)),
   limit,
 });
-
-const actor = z.exactOptional(
-  z.string().min(1).max(256).meta({ description: "Who answers, for the record." }),
-);
-
-export const answerSchema = z
-  .discriminatedUnion("action", [
-    z.strictObject({
-      action: z.literal("raise"),
-      limitUsd: z.number().positive().meta({
-        description:
-          "The new limit in US dollars, instead of the old one. Of an agent or a tenant: until the end of the day (UTC), for all their sessions.",
-      }),
-      actor,
-    }),
-    z.strictObject({ action: z.literal("end"), actor }),
-  ])
-  .meta({ id: "InterruptAnswer" });
 
 /** A time as ISO 8601, or in milliseconds since 1970, with a year of four digits. */
 const since = z.string().transform((text, context) => {
@@ -112,4 +120,5 @@ export const costReportSchema = z
 // These lines fail to compile when a schema and its type part.
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 null as unknown as DeepReadonly<z.infer<typeof interruptSchema>> satisfies DeepReadonly<InterruptRecord>;
+null as unknown as DeepReadonly<z.infer<typeof interruptViewSchema>> satisfies DeepReadonly<InterruptView>;
 null as unknown as DeepReadonly<z.infer<typeof costReportSchema>> satisfies DeepReadonly<CostReport>;

@@ -41,7 +41,7 @@ function operation(route: Route, components: Components): JsonObject {
     operationId: route.operationId,
     summary: route.summary,
     ...(route.description === undefined ? {} : { description: route.description }),
-    ...(route.public === true ? { security: [] } : {}),
+    ...(route.public === undefined || route.public === false ? {} : { security: [] }),
     parameters: [
       ...parameters(route.params, "path", components),
       ...parameters(route.query, "query", components),
@@ -80,6 +80,10 @@ function requestBody(route: Route, components: Components): JsonObject {
   if (route.rawBody === true) {
     const description = `Bytes, at most ${UPLOAD_BYTES / 2 ** 20} MiB; streamed to disk.`;
     return { requestBody: { required: true, description, content: { "application/octet-stream": {} } } };
+  }
+  if (route.formBody !== undefined) {
+    const schema = schemaOf(route.formBody, components);
+    return { requestBody: { required: true, content: { "application/x-www-form-urlencoded": { schema } } } };
   }
   if (route.body === undefined) return {};
   const schema = schemaOf(route.body, components);

@@ -15,6 +15,8 @@ export interface HttpEnv {
     readonly bodies: BodyBudget;
     /** Whose the request's token is; undefined where there are no tokens, and on public routes. */
     readonly tenant: string | undefined;
+    /** The person that the token belongs to; undefined where it may be anybody's. */
+    readonly actor: string | undefined;
   };
 }
 
@@ -38,13 +40,15 @@ export interface RouteDocs {
   readonly operationId: string;
   readonly summary: string;
   readonly description?: string;
-  /** Answered without a token. */
-  readonly public?: boolean;
+  /** Answered without a token. `link`: and to browsers that come from pages elsewhere, because its address is the credential. */
+  readonly public?: boolean | "link";
   /** Refused by a server that is about to end. */
   readonly startsWork?: boolean;
   readonly headers?: readonly HeaderSpec[];
   /** The body is bytes, which `handle` reads itself. */
   readonly rawBody?: boolean;
+  /** What a form of a web page sends, which `handle` reads itself. */
+  readonly formBody?: z.ZodType;
   /** The body may be left out. */
   readonly optionalBody?: boolean;
   readonly responses: Readonly<Record<number, ResponseSpec>>;

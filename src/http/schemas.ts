@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { SessionRecord } from "../log/session-log.ts";
 import { usageSchema, userBlockSchema } from "./content-schemas.ts";
 import { entrySchema, inboxItemSchema } from "./entry-schemas.ts";
+import { permissionModeSchema } from "./interrupt-schemas.ts";
 import { interruptSchema } from "./ledger-schemas.ts";
 
 /**
@@ -45,12 +46,16 @@ const sending = {
         "What becomes of it while a run goes on. `steer`: the run sees it before its next model call. `followUp`: it is answered by a run of its own, afterwards. `interrupt`: the run is stopped, then it is answered. `reject`: it is refused with 409. Default: the agent's `delivery`.",
     }),
   ),
+  mode: z.exactOptional(
+    permissionModeSchema.meta({
+      description: "Before the message, the session is switched to this mode, and stays in it.",
+    }),
+  ),
   actor: z.exactOptional(
-    z
-      .string()
-      .min(1)
-      .max(256)
-      .meta({ description: "Who sends it, for the record. Default: the tenant of the token." }),
+    z.string().min(1).max(256).meta({
+      description:
+        "Who sends it, for the record. Default: the person of the token, or its tenant. Another one than the person of the token: 403.",
+    }),
   ),
 };
 

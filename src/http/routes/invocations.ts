@@ -5,6 +5,7 @@ import type { RunEvent } from "../../run/session/events.ts";
 import { orNothing } from "../../run/session/or-nothing.ts";
 import { createRunSummary } from "../../run/session/run-result.ts";
 import { sendAndWatch, type WatchedMessage } from "../../run/session/send-and-watch.ts";
+import { actorOf } from "../caller.ts";
 import type { HttpDeps } from "../deps.ts";
 import { wireEventSchema } from "../entry-schemas.ts";
 import { type ErrorStatus, errorResponse, statusOf, type WireCode, wireError } from "../errors.ts";
@@ -50,8 +51,10 @@ export function invocationRoutes(deps: HttpDeps): readonly Route[] {
       async handle({ body }, c) {
         const idempotencyKey = idempotencyKeyOf(c);
         const id = sessionIdOf(c);
+        const actor = actorOf(c, body.actor);
         const { session, created } = await openSession(deps, id, body.agent, idempotencyKey);
-        const sending = sendAndWatch(deps.sessions, session, messageOf(body, idempotencyKey));
+        const message = messageOf({ ...body, actor }, idempotencyKey);
+        const sending = sendAndWatch(deps.sessions, session, message);
         const watched = await (created ? orNothing(sending, session.id, deps.sessions) : sending);
         const headers = { [sessionHeader.name]: session.id, ...(watched.duplicate ? replayedHeader : {}) };
         if (wantsEventStream(c)) return streamRun(deps, watched, c, headers);

@@ -1,6 +1,7 @@
 import { withoutUndefined } from "../../lib/json.ts";
 import { sendAndWatch } from "../../run/session/send-and-watch.ts";
 import type { SendMessage } from "../../run/session/sessions.ts";
+import { actorOf } from "../caller.ts";
 import type { HttpDeps } from "../deps.ts";
 import { wireEventSchema } from "../entry-schemas.ts";
 import { idempotencyKeyHeader, idempotencyKeyOf, replayedHeader, wantsEventStream } from "../headers.ts";
@@ -41,7 +42,7 @@ export function messageRoutes(deps: HttpDeps): readonly Route[] {
       },
       async handle({ params: { sessionId }, body }, c) {
         const idempotencyKey = idempotencyKeyOf(c);
-        const message = messageOf(body, idempotencyKey);
+        const message = messageOf({ ...body, actor: actorOf(c, body.actor) }, idempotencyKey);
         const session = await sessions.get(sessionId);
         if (wantsEventStream(c)) {
           const watched = await sendAndWatch(deps.sessions, session, message);
@@ -70,12 +71,12 @@ export function messageRoutes(deps: HttpDeps): readonly Route[] {
 
 /** A message of the API as the core takes it. */
 export function messageOf(
-  { prompt, model, delivery, actor }: Message,
+  { prompt, model, delivery, mode, actor }: Omit<Message, "actor"> & { readonly actor: string | undefined },
   idempotencyKey: string | undefined,
 ): SendMessage {
   return {
     blocks: typeof prompt === "string" ? [{ type: "text", text: prompt }] : prompt,
-    ...withoutUndefined({ model, delivery, actor, idempotencyKey }),
+    ...withoutUndefined({ model, delivery, mode, actor, idempotencyKey }),
   };
 }
 

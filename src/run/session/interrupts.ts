@@ -46,10 +46,29 @@ export interface InterruptFilter {
   readonly limit?: number;
 }
 
-export type PersonsAction = Exclude<
-  InterruptAnswer["action"],
-  "expired" | "abandoned" | "stale" | "withdrawn"
->;
+export const interruptKinds = [
+  "approval",
+  "breakpoint",
+  "outcome",
+  "question",
+  "auth",
+  "budget",
+] as const satisfies readonly InterruptKind[];
+
+/** What people can answer; the rest is time's to say, or the runtime's. */
+export const personsActions = [
+  "approve",
+  "edit",
+  "reject",
+  "respond",
+  "done",
+  "retry",
+  "skip",
+  "raise",
+  "end",
+] as const satisfies readonly InterruptAnswer["action"][];
+
+export type PersonsAction = (typeof personsActions)[number];
 
 /** What a person may answer to it. @pure */
 export function actionsFor({ kind, quorum = 1 }: InterruptRequest): readonly PersonsAction[] {
