@@ -98,6 +98,7 @@ export const spendContract: readonly StoreContractCase[] = [
         [{ type: "runFailed", runId: "r", error: { code: "c", message: "" } }, 0],
         [{ ...answered(null), brokeOff: true } as NewEntry, 0.6],
         [{ ...summary, costUsd: 0.2 }, 0.2],
+        [{ ...classified, costUsd: 0.1 }, 0.1],
       ];
       for (const [i, [end, settledUsd]] of ends.entries()) {
         const agent = `agent-${i}`;
@@ -297,6 +298,19 @@ const summary = {
   usage: { ...noUsage, input: 1 },
   costUsd: 0 as number | null,
 } as const;
+
+const classified: NewEntry = {
+  type: "callClassified",
+  runId: "r",
+  callId: "c",
+  binding: "b",
+  decision: "ask",
+  reason: "",
+  model: "m",
+  usage: { ...noUsage, input: 1 },
+  costUsd: 0,
+  durationMs: 1,
+};
 
 function called(reservation?: Reservation): NewEntry {
   const call = { type: "modelCalled", runId: "r", model: "m", attempt: 1 } as const;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Message } from "../../log/content.ts";
-import { noteText, SUMMARY_REQUEST } from "../../log/notes.ts";
+import { CLASSIFICATION_REQUEST, noteText, SUMMARY_REQUEST } from "../../log/notes.ts";
 import { createFakeClock } from "../../testing/fake-clock.ts";
 import type { Model, ModelAnswer, ModelEvent, ModelRequest } from "../model.ts";
 import { loadScript, parseScript, type Script } from "./script.ts";
@@ -170,6 +170,24 @@ describe("which turn answers", () => {
       name: "no request for a summary",
       script: { turns: [{ when: { summary: true }, text: "the summary" }, { text: "?" }] },
       messages: [user(SUMMARY_REQUEST)],
+      expected: "?",
+    },
+    {
+      name: "the question whether a call may start",
+      script: {
+        turns: [
+          { text: "hi" },
+          { when: { classification: true, user: "rm -rf" }, text: "no" },
+          { when: { classification: true }, text: "yes" },
+        ],
+      },
+      messages: [user(noteText("permissions", `${CLASSIFICATION_REQUEST}: {"command":"rm -rf /"}`))],
+      expected: "no",
+    },
+    {
+      name: "no such question",
+      script: { turns: [{ when: { classification: true }, text: "no" }, { text: "?" }] },
+      messages: [user(CLASSIFICATION_REQUEST)],
       expected: "?",
     },
     {
