@@ -1,10 +1,11 @@
+import { packageVersion } from "../lib/version.ts";
 import type { Command } from "./command.ts";
 import { context } from "./commands/context.ts";
 import { costs } from "./commands/costs.ts";
 import { create } from "./commands/create.ts";
 import { doctor } from "./commands/doctor.ts";
 import { exec } from "./commands/exec.ts";
-import { interrupts } from "./commands/interrupts.ts";
+import { approvals, approve, interrupts, reject } from "./commands/interrupts.ts";
 import { invoke } from "./commands/invoke.ts";
 import { run } from "./commands/run.ts";
 import { sessions } from "./commands/sessions.ts";
@@ -14,7 +15,6 @@ import { validate } from "./commands/validate.ts";
 import { reportError } from "./exit.ts";
 import { runProgram } from "./program.ts";
 import { guarded, type Terminal } from "./terminal.ts";
-import { packageVersion } from "../lib/version.ts";
 
 /** The commands in the order of the help: the way of an agent, from its making to its operation. */
 export const commands: readonly Command[] = [
@@ -24,6 +24,9 @@ export const commands: readonly Command[] = [
   start,
   invoke,
   sessions,
+  approvals,
+  approve,
+  reject,
   interrupts,
   costs,
   trace,

@@ -17,7 +17,7 @@ import { stylerFor, type Terminal } from "./terminal.ts";
  * | 6 | in conflict with what is there |
  * | 7 | not available now; trying again may help |
  * | 8 | the store is full or damaged |
- * | 9 | the run ended at a limit: turns, time, or the model's output tokens |
+ * | 9 | the run ended at a limit: turns, time, the model's output tokens, or because nobody answered for too long |
  * | 10 | the run was stopped by somebody else |
  * | 11 | the run waits for a person: answer with `holdfast interrupts`, then it goes on |
  * | 130 | interrupted (Ctrl-C, SIGTERM) |

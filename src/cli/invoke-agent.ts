@@ -38,6 +38,7 @@ export async function invokeAgent(wishes: InvokeWishes, terminal: Terminal): Pro
       actor: wishes.actor,
       workspace: async () => null,
       next: continueCommand(session.id, wishes),
+      resume: ["holdfast sessions tail", session.id, ...placeWords({ url: wishes.url })].join(" "),
       place: placeWords({ url: wishes.url }),
     },
     { json: wishes.json, notices, terminal },

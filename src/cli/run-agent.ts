@@ -78,6 +78,7 @@ export async function runAgent(wishes: RunWishes, terminal: Terminal): Promise<n
       actor: asked.actor,
       workspace: () => existing(runtime.workspacePath(sessionId), terminal.cwd),
       next: continueCommand(sessionId, wishes),
+      resume: ["holdfast run", ...placeOf(wishes), "--session", sessionId].join(" "),
       place: placeOf(wishes),
     },
     { json: wishes.json, notices, terminal },

@@ -1,3 +1,4 @@
+import { systemClock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Entry } from "../log/entry.ts";
 import type { RunEvent } from "../run/session/events.ts";
@@ -6,15 +7,15 @@ import { orNothing } from "../run/session/or-nothing.ts";
 import { createRunSummary, type RunResult } from "../run/session/run-result.ts";
 import type { SendMessage, Sessions } from "../run/session/sessions.ts";
 import { isRunEnd, type People, untilAnswered, untilRunEnds } from "../run/session/watch.ts";
-import { enoughFor } from "../run/turn/budget.ts";
-import { askPerson, canAsk } from "./ask-person.ts";
 import { type ExitCode, exitCodes } from "./exit.ts";
+import { nextCommands } from "./interrupts/next-commands.ts";
 import type { Notices } from "./notices.ts";
 import { ownRunFilter } from "./own-run.ts";
-import { withPlace } from "./place-words.ts";
 import { jsonText } from "./printable.ts";
+import { askAll } from "./questions/ask-all.ts";
+import { canAsk } from "./questions/question.ts";
 import { closing } from "./render/closing.ts";
-import { oneLine } from "./render/plain.ts";
+import { questionBlock } from "./render/question.ts";
 import { createRunView } from "./render/render.ts";
 import { openScreen } from "./render/screen.ts";
 import { viewOptions } from "./render/view-options.ts";
@@ -38,6 +39,8 @@ export interface RunToWatch {
   readonly workspace: () => Promise<string | null>;
   /** What to type to go on with the session. */
   readonly next: string;
+  /** What to type to see it go on when what it waits for is answered. */
+  readonly resume: string;
   /** Options that name where the session is. */
   readonly place: readonly string[];
 }
@@ -100,12 +103,12 @@ async function follow(
     ...(lines === null
       ? {}
       : {
-          ask: lines.besides((interrupt) => {
-            shown.question(interrupt);
-            return askPerson(interrupt, { sessions, actor }, terminal);
-          }),
+          ask: lines.besides(() =>
+            askAll({ sessions, sessionId, actor, after: reader.seen, shown, left }, terminal),
+          ),
         }),
   };
+  const left = new Set<string>();
   const isFollowUp = message?.delivery === "followUp";
   if (isFollowUp && earlier.length > 0) notices.tell("waiting until the run that goes on has ended");
   const belongs = ownRunFilter(messageId, { isFollowUp, isRunOpen: earlier.length > 0 });
@@ -153,6 +156,7 @@ function createReader(after: number, add: (event: RunEvent) => void) {
         isAtEnd = isEnd(event);
       }
     },
+    seen: () => seen,
     /** Whether the last event was the end of a run, or of what can be seen of it now. */
     atEnd: () => isAtEnd,
   };
@@ -199,17 +203,16 @@ function showText(
   for (const entry of earlier) view.skip(entry);
   const screen = openScreen(terminal, view.activity);
   const routed = notices.through(screen.note);
-  let asked = "";
+  const told = new Set<string>();
   const question = ({ id, request }: InterruptRecord) => {
-    if (asked === id) return;
-    asked = id;
-    const style = stylerFor(terminal.stdout, terminal.env);
-    screen.print(`${style("yellow", `⏸ ${oneLine(withPlace(request.message, place))}`)}\n`);
+    if (told.has(id)) return;
+    told.add(id);
+    screen.print(questionBlock(request, { ...viewOptions(terminal), place, now: systemClock.now() }));
     if (messageId !== null) screen.print("Your message is kept: the run sees it when it goes on.\n");
   };
   return {
     add(event) {
-      if (event.type === "entry" && event.entry.type === "interrupted") asked = event.entry.interruptId;
+      if (event.type === "entry" && event.entry.type === "interrupted") told.add(event.entry.interruptId);
       if (event.type === "waiting") question(event.interrupt);
       else screen.print(view.add(event));
     },
@@ -247,23 +250,18 @@ function stopWhenInterrupted(
 
 async function printClosing(
   result: RunResult,
-  { workspace, next, place }: RunToWatch,
+  { sessions, sessionId, workspace, next, resume, place }: RunToWatch,
   { stdout, env }: Terminal,
 ): Promise<void> {
-  const { interrupt } = result;
+  const open = result.interrupt === null ? [] : await sessions.interrupts({ sessionId, status: "open" });
   stdout.write(
     closing({
       result,
       workspace: await workspace(),
-      next: interrupt === null ? next : answerCommand(interrupt, place),
+      next: result.interrupt === null ? [next] : [...nextCommands(open, place), resume],
       style: stylerFor(stdout, env),
     }),
   );
-}
-
-function answerCommand({ sessionId, request }: InterruptRecord, place: readonly string[]): string {
-  const raise = ["--raise", String(enoughFor(request.budget))];
-  return ["holdfast interrupts answer", sessionId, ...place, ...raise].join(" ");
 }
 
 function exitCodeOf({ reason }: RunResult, interrupted: boolean): ExitCode {
@@ -277,6 +275,7 @@ function exitCodeOf({ reason }: RunResult, interrupted: boolean): ExitCode {
     case "maxTokens":
     case "budget":
     case "hook":
+    case "abandoned":
       return exitCodes.limited;
     case "waiting":
       return exitCodes.waiting;

@@ -1,8 +1,9 @@
 import { isRecord } from "../../lib/json.ts";
-import type { ToolFinished } from "../../log/entry.ts";
+import type { Permission, PermissionLayer, ToolFinished } from "../../log/entry.ts";
 import { formatBytes } from "../../tools/clean-text.ts";
 import type { Style } from "../terminal.ts";
 import { duration } from "./figures.ts";
+import { permissionWords } from "./permission-words.ts";
 import { oneLine } from "./plain.ts";
 
 /** What a tool is asked to do, in one readable line: the command, the path and size, or the arguments as they are. */
@@ -63,7 +64,11 @@ export function outcomeLine({ outcome, details, durationMs }: ToolFinished, star
     case "invalid":
       return { sign: "✗", style: "red", words: "not started: the call was not valid" };
     case "denied":
-      return { sign: "⊘", style: "yellow", words: "not started: not allowed" };
+      return { sign: "⊘", style: "yellow", words: `not started: ${refusedBy(details)}` };
+    case "expired":
+      return { sign: "⊘", style: "yellow", words: "not started: nobody answered in time" };
+    case "answered":
+      return { sign: "✓", style: "green", words: `not started: ${answeredBy(details)}` };
     case "cancelled":
       return { sign: "⊘", style: "yellow", words: started ? `stopped after ${time}` : "not started" };
     case "timedOut":
@@ -72,6 +77,30 @@ export function outcomeLine({ outcome, details, durationMs }: ToolFinished, star
       return { sign: "?", style: "yellow", words: "unknown outcome; not repeated" };
   }
 }
+
+/** "not allowed by the rule "deny: shell(rm *)"", "rejected by ada". */
+function refusedBy(details: ToolFinished["details"]): string {
+  const permission = permissionIn(details);
+  if (permission === null) return "not allowed";
+  return permission.layer === "person"
+    ? `rejected by ${permissionWords(permission)}`
+    : `not allowed by ${permissionWords(permission)}`;
+}
+
+function answeredBy(details: ToolFinished["details"]): string {
+  const permission = permissionIn(details);
+  return permission === null ? "a person answered" : `${permissionWords(permission)} answered`;
+}
+
+/** What decided about a call that was not started, where the entry says it. */
+export function permissionIn(details: ToolFinished["details"]): Permission | null {
+  const found = details?.permission;
+  if (!isRecord(found) || typeof found.by !== "string") return null;
+  const layer = LAYERS.find((known) => known === found.layer);
+  return layer === undefined ? null : { layer, by: found.by };
+}
+
+const LAYERS: readonly PermissionLayer[] = ["validation", "mode", "rules", "classifier", "hook", "person"];
 
 function reasonOf(details: ToolFinished["details"]): string {
   if (details?.sandboxDied === true) return "lost its sandbox";

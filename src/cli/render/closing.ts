@@ -7,8 +7,8 @@ export interface ClosingFacts {
   readonly result: RunResult;
   /** The host's directory with the session's files, as the person would write it; null when none was made. */
   readonly workspace: string | null;
-  /** What to type to go on. */
-  readonly next: string;
+  /** What to type to go on: one command, or several of which one is chosen. */
+  readonly next: readonly string[];
   readonly style: (style: Style, text: string) => string;
 }
 
@@ -22,7 +22,7 @@ export function closing({ result, workspace, next, style }: ClosingFacts): strin
     ["cost", dollars(costUsd)],
     ...(workspace === null ? [] : [["files", plain(workspace)] as const]),
     ["session", oneLine(sessionId)],
-    ["next", plain(next)],
+    ...next.map((command, i) => [i === 0 ? "next" : "", plain(command)] as const),
   ];
   const lines = rows.map(([name, value]) => `  ${style("dim", name.padEnd(8))} ${value}\n`);
   return `\n${ending(result, style)}${lines.join("")}`;
@@ -54,8 +54,10 @@ export function ending({ reason, error }: RunResult, style: ClosingFacts["style"
       return `${style(["bold", "yellow"], "⊘ ended at its budget")}\n`;
     case "hook":
       return `${style(["bold", "yellow"], "⊘ ended by a hook")}\n`;
+    case "abandoned":
+      return `${style(["bold", "yellow"], "⊘ given up: nobody answered")} (approvals.abandonAfter in harness.json)\n`;
     case "waiting":
-      return `${style(["bold", "yellow"], "⏸ waits for a person")} (holdfast interrupts)\n`;
+      return `${style(["bold", "yellow"], "⏸ waits for a person")} (holdfast approvals)\n`;
     case "refused":
       return `${style(["bold", "red"], "✗ the model refused to answer")}\n`;
     case "failed": {

@@ -1,16 +1,23 @@
 import type {
+  CallClassified,
   Compacted,
   CompactionFailed,
   ContextAdded,
   ContextOpened,
+  HeadMoved,
   HookDecided,
   InterruptResolved,
+  InterruptVoted,
+  ModeChanged,
   ModelFailure,
   ResultsCleared,
+  RuleAdded,
   UserMessage,
+  WorkspaceSaved,
 } from "../../log/entry.ts";
 import { count, dollars, plural } from "./figures.ts";
 import { cut, oneLine } from "./plain.ts";
+import { answeredWords } from "./question.ts";
 
 /** What the log says besides messages and calls, in a line for people; null where they need not hear of it. */
 export interface FactLine {
@@ -87,6 +94,8 @@ export function hookLine(entry: HookDecided): FactLine | null {
       return grey(
         `+ ${name} changes the arguments of a call to ${cut(oneLine(JSON.stringify(input)), 120)}${why}`,
       );
+    case "ask":
+      return grey(`+ ${name} wants a person to decide${why}`);
     case "allow":
       return context === undefined ? null : grey(`+ ${name} tells the model: ${oneLine(context)}`);
   }
@@ -98,14 +107,56 @@ function consequence(point: HookDecided["point"]): string {
   return point === "afterTool" ? "and the call has been made all the same" : "which counts as no";
 }
 
-export function answeredLine({ answer, actor }: InterruptResolved): FactLine {
-  const by = actor === undefined ? "" : ` by ${oneLine(actor)}`;
-  switch (answer.action) {
-    case "raise":
-      return yellow(`▸ raised to ${dollars(answer.limitUsd)}${by}`);
-    case "end":
-      return yellow(`▸ ended${by}`);
+export function answeredLine({ answer, actor, waitedMs }: InterruptResolved): FactLine {
+  return yellow(`▸ ${answeredWords(answer, actor ?? null, waitedMs)}`);
+}
+
+export function votedLine({ actor }: InterruptVoted): FactLine {
+  return yellow(`▸ approved by ${oneLine(actor)}; others have to, too`);
+}
+
+export function classifiedLine({ decision, reason }: CallClassified): FactLine {
+  switch (decision) {
+    case "allow":
+      return grey(`+ classifier: allowed (${oneLine(reason)})`);
+    case "ask":
+      return grey(`+ classifier: unsure (${oneLine(reason)})`);
+    case "deny":
+      return yellow(`⊘ classifier says no: ${oneLine(reason)}`);
   }
+}
+
+export function modeLine({ mode, actor }: ModeChanged): FactLine {
+  return yellow(`▸ mode ${mode} from here on${byWhom(actor)}`);
+}
+
+export function ruleLine({ scope, list, rule, actor }: RuleAdded): FactLine {
+  const where = scope === "session" ? "in this session" : "in all sessions of the agent";
+  return yellow(`▸ new rule ${where}: ${list} ${oneLine(rule)}${byWhom(actor)}`);
+}
+
+/** Null where everything was kept. */
+export function savedLine({ skipped }: WorkspaceSaved): FactLine | null {
+  const [first] = skipped;
+  if (first === undefined) return null;
+  const others = skipped.length === 1 ? "" : ` and ${skipped.length - 1} more`;
+  return grey(`⌁ not in the snapshot: ${oneLine(first.path)} (${oneLine(first.why)})${others}`);
+}
+
+const FILES = {
+  snapshot: "files as they were then",
+  template: "files as a new session has them",
+  now: "files as they are",
+} as const;
+
+export function movedLine({ from, files, actor }: HeadMoved): FactLine {
+  const what = files === undefined ? "" : `, ${FILES[files.from]}`;
+  const left = files !== undefined && files.skipped > 0 ? `, without ${plural(files.skipped, "file")}` : "";
+  return yellow(`↶ moved back from ${oneLine(from)}${what}${left}${byWhom(actor)}`);
+}
+
+function byWhom(actor: string | undefined): string {
+  return actor === undefined ? "" : `, by ${oneLine(actor)}`;
 }
 
 /** Who sent a message, unless it was the viewer, and what becomes of it; empty for an ordinary one. */

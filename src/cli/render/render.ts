@@ -1,11 +1,11 @@
 import type { Entry, ModelFailed, UserMessage } from "../../log/entry.ts";
 import { retryDelay } from "../../run/after-failure.ts";
 import type { RunEvent } from "../../run/session/events.ts";
-import { withPlace } from "../place-words.ts";
 import { answerView } from "./answer.ts";
 import { callsView } from "./calls.ts";
 import {
   answeredLine,
+  classifiedLine,
   clearedLine,
   compactedLine,
   compactionFailedLine,
@@ -15,11 +15,17 @@ import {
   failureWords,
   hookLine,
   messageNote,
+  modeLine,
+  movedLine,
+  ruleLine,
+  savedLine,
   summaryFailedLine,
+  votedLine,
 } from "./facts.ts";
 import { count, duration } from "./figures.ts";
 import type { ViewOptions } from "./options.ts";
 import { cut, oneLine, plain } from "./plain.ts";
+import { questionBlock } from "./question.ts";
 
 /** Turns the events of a session into text for a person. A state machine: the same events give the same text. */
 export interface RunView {
@@ -134,10 +140,28 @@ export function createRunView(options: ViewOptions): RunView {
         return fact(hookLine(entry));
       case "interrupted":
         activity = null;
-        return line("yellow", `⏸ ${oneLine(withPlace(entry.request.message, options.place ?? []))}`);
+        answer.setApart();
+        return `${answer.close()}${questionBlock(entry.request, { ...options, now: entry.at })}`;
+      case "interruptVoted":
+        return fact(votedLine(entry));
+      case "runPaused":
+        activity = null;
+        return "";
       case "interruptResolved":
         activity = null;
         return fact(answeredLine(entry));
+      case "callClassified":
+        return fact(classifiedLine(entry));
+      case "modeChanged":
+        return fact(modeLine(entry));
+      case "ruleAdded":
+        return fact(ruleLine(entry));
+      case "workspaceSaved":
+        return fact(savedLine(entry));
+      case "headMoved":
+        activity = null;
+        calls = callsView(options);
+        return fact(movedLine(entry));
       case "contextOpened":
         return fact(contextLine(entry));
       case "contextAdded":

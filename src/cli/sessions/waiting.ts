@@ -7,7 +7,7 @@ import type { InboxItem } from "../../run/worker/queue.ts";
 export interface Waiting {
   /** The message's id, as `send` gave it. */
   readonly id: string;
-  readonly type: "message" | "stop" | "answer";
+  readonly type: InboxItem["command"]["type"];
   /** Of a message: what becomes of it. */
   readonly delivery?: Delivery;
   /** Of a message. */
@@ -38,6 +38,14 @@ function waitingItem({ id, command }: InboxItem): Waiting {
       };
     }
     case "answer":
+    case "vote":
+    case "mode":
+    case "rule":
+      return {
+        id,
+        type: command.type,
+        ...(command.actor === undefined ? {} : { actor: command.actor }),
+      };
     case "stop":
       return { id, type: command.type };
   }
@@ -55,7 +63,13 @@ export function wordsFor({ type, delivery = "steer", actor }: Waiting): string {
     case "stop":
       return "a stop";
     case "answer":
-      return "a person's answer";
+      return actor === undefined ? "a person's answer" : `${actor}'s answer`;
+    case "vote":
+      return `${actor ?? "somebody"}'s approval, one of several`;
+    case "mode":
+      return "another mode";
+    case "rule":
+      return "a new rule";
     case "message":
       return actor === undefined ? deliveryWords[delivery] : `${actor}, ${deliveryWords[delivery]}`;
   }

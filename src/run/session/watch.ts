@@ -150,23 +150,48 @@ export async function* untilAnswered(
   people: People,
 ): AsyncGenerator<RunEvent> {
   let arrived = false;
+  const asked = createAsked();
   for await (const event of events) {
     yield event;
     if (event.type !== "entry") continue;
     const { entry } = event;
+    asked.add(entry);
     const arrives = isMessage(event, messageId);
     arrived ||= arrives;
     if (!arrived) continue;
     if (isRunEnd(entry) && !leaves(entry, messageId)) return;
-    if (!arrives && entry.type !== "interrupted") continue;
-    // A reader of an old log passes by questions that have been answered since.
-    const interrupt = (await people.openInterrupts()).find(({ id, at }) =>
-      entry.type === "interrupted" ? id === entry.interruptId : at <= entry.at,
-    );
+    if (!arrives && !comesToRest(entry)) continue;
+    const interrupt = asked.restsOn(await people.openInterrupts(), entry);
     if (interrupt === undefined || (await people.ask?.(interrupt)) === true) continue;
     yield { type: "waiting", interrupt };
     return;
   }
+}
+
+/** After this nothing is done before somebody has answered: a question about a call alone lets others go on. */
+function comesToRest(entry: Entry): boolean {
+  return entry.type === "runPaused" || (entry.type === "interrupted" && !("call" in entry.request));
+}
+
+/** Which questions have come by and have no answer yet, as far as was read. */
+function createAsked() {
+  const asked = new Set<string>();
+  return {
+    add(entry: Entry): void {
+      if (entry.type === "interrupted") asked.add(entry.interruptId);
+      if (entry.type === "interruptResolved") asked.delete(entry.interruptId);
+      if (isRunEnd(entry)) asked.clear();
+    },
+    /**
+     * The oldest question on which the session rests at this entry. A reader of an old log passes by places at which it rested once:
+     * one of the questions of then has been answered since.
+     */
+    restsOn(open: readonly InterruptRecord[], { at }: Entry): InterruptRecord | undefined {
+      const ids = new Set(open.map(({ id }) => id));
+      if ([...asked].some((id) => !ids.has(id))) return undefined;
+      return open.findLast((interrupt) => interrupt.at <= at);
+    },
+  };
 }
 
 /** Who can decide what a run waits for. */
@@ -182,17 +207,19 @@ export async function* untilRunEnds(
   events: AsyncIterable<RunEvent>,
   people: People,
 ): AsyncGenerator<RunEvent> {
-  const nobodyAnswers = async (): Promise<InterruptRecord | undefined> => {
-    const [interrupt] = await people.openInterrupts();
-    return interrupt === undefined || (await people.ask?.(interrupt)) === true ? undefined : interrupt;
-  };
-  let interrupt = await nobodyAnswers();
+  const unanswered = async (open: InterruptRecord | undefined): Promise<InterruptRecord | undefined> =>
+    open === undefined || (await people.ask?.(open)) === true ? undefined : open;
+  let interrupt = await unanswered((await people.openInterrupts()).at(-1));
   if (interrupt === undefined) {
+    const asked = createAsked();
     for await (const event of events) {
       yield event;
       if (event.type !== "entry") continue;
-      if (isRunEnd(event.entry)) return;
-      if (event.entry.type === "interrupted") interrupt = await nobodyAnswers();
+      const { entry } = event;
+      if (isRunEnd(entry)) return;
+      asked.add(entry);
+      if (!comesToRest(entry)) continue;
+      interrupt = await unanswered(asked.restsOn(await people.openInterrupts(), entry));
       if (interrupt !== undefined) break;
     }
   }

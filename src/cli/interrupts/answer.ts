@@ -1,0 +1,149 @@
+import { AppError, isAppError } from "../../lib/errors.ts";
+import { actionsFor, type InterruptRecord } from "../../run/session/interrupts.ts";
+import type { AnswerOptions, Sessions } from "../../run/session/sessions.ts";
+import { openRuntime } from "../../runtime.ts";
+import { exitCodes } from "../exit.ts";
+import { createNotices } from "../notices.ts";
+import { placeWords } from "../place-words.ts";
+import { plural } from "../render/figures.ts";
+import { oneLine } from "../render/plain.ts";
+import { answerWords, questionWords } from "../render/question.ts";
+import { userName } from "../sending.ts";
+import { harnessOf, openPlace, type Place, type PlaceWishes } from "../sessions/session.ts";
+import { printJson, printLine, type Terminal } from "../terminal.ts";
+import { findInterrupt, findInterrupts } from "./interrupt.ts";
+import { nextCommands } from "./next-commands.ts";
+import type { AnswerFor } from "./read-answer.ts";
+
+export interface AnswerWishes extends PlaceWishes {
+  /** An id, the beginning of one, or a session. */
+  readonly wanted: string;
+  /** Every open question of the session. */
+  readonly all: boolean;
+  readonly actor: string | undefined;
+  readonly json: boolean;
+}
+
+/** `holdfast approve`, `reject` and `interrupts answer` */
+export async function answerInterrupts(
+  answer: AnswerFor,
+  wishes: AnswerWishes,
+  terminal: Terminal,
+): Promise<number> {
+  await using place = await openPlace(wishes, terminal);
+  const asked = wishes.all
+    ? await findInterrupts(place.sessions, wishes.wanted)
+    : [await findInterrupt(place.sessions, wishes.wanted)];
+  const fitting = wishes.all ? fittingOf(asked, answer) : asked;
+  const [first] = fitting;
+  if (first === undefined) return exitCodes.ok;
+  await using answering = await openAnswering(place, first, wishes, terminal);
+  const answered: InterruptRecord[] = [];
+  for (const interrupt of fitting) {
+    answered.push(await give(interrupt, answer, answering.sessions, optionsFor(wishes, place)));
+  }
+  const [only] = answered;
+  if (wishes.json) printJson(terminal, wishes.all ? { interrupts: answered } : only);
+  else await tell(answered, { place, wishes, terminal });
+  return exitCodes.ok;
+}
+
+/** @throws AppError `invalid_input` when the answer fits none of them. */
+function fittingOf(asked: readonly InterruptRecord[], answer: AnswerFor): readonly InterruptRecord[] {
+  const fitting = asked.filter(({ request }) =>
+    actionsFor(request).some((action) => action === answer(request).action),
+  );
+  if (fitting.length > 0) return fitting;
+  throw new AppError("invalid_input", "this answers none of the open questions", {
+    hint: asked
+      .map(({ id, request }) => `  ${id}  ${questionWords(request)}: ${actionsFor(request).join(", ")}`)
+      .join("\n"),
+  });
+}
+
+function optionsFor({ actor: named }: AnswerWishes, { local }: Place): AnswerOptions {
+  // A server knows its callers by their tokens.
+  const actor = named ?? (local === null ? undefined : userName());
+  return { ...(actor === undefined ? {} : { actor }), ...(local === null ? {} : { channel: "cli" }) };
+}
+
+async function give(
+  { sessionId, id, request, answered }: InterruptRecord,
+  answer: AnswerFor,
+  sessions: Pick<Sessions, "answer">,
+  options: AnswerOptions,
+): Promise<InterruptRecord> {
+  try {
+    return await sessions.answer(sessionId, id, answer(request), options);
+  } catch (error) {
+    if (!isAppError(error, "conflict") || answered === null) throw error;
+    const { done, rest } = answerWords(answered.answer);
+    throw new AppError("conflict", `${error.message} The answer was: ${done}${rest}`, {
+      ...(error.details === undefined ? {} : { details: error.details }),
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Where the agent is at hand, so that arguments are checked, rules can be made of an answer, and one that is stale is noticed at once
+ * rather than when the run goes on.
+ */
+async function openAnswering(
+  place: Place,
+  { sessionId }: InterruptRecord,
+  wishes: AnswerWishes,
+  terminal: Terminal,
+): Promise<AsyncDisposable & { readonly sessions: Pick<Sessions, "answer"> }> {
+  const { local, sessions } = place;
+  const asItIs = { sessions, async [Symbol.asyncDispose]() {} };
+  if (local === null) return asItIs;
+  const file = await harnessOf(await sessions.get(sessionId), local).catch((error: unknown) => {
+    if (isAppError(error, "not_found")) return null;
+    throw error;
+  });
+  if (file === null) return asItIs;
+  const notices = createNotices(terminal, { json: wishes.json });
+  const { config, dataDir } = local;
+  return openRuntime({ agents: [file], work: "none", config, dataDir, notify: notices.tell });
+}
+
+async function tell(
+  answered: readonly InterruptRecord[],
+  {
+    place,
+    wishes,
+    terminal,
+  }: { readonly place: Place; readonly wishes: AnswerWishes; readonly terminal: Terminal },
+): Promise<void> {
+  const { stdout } = terminal;
+  for (const interrupt of answered) printLine(stdout, told(interrupt));
+  const [first] = answered;
+  if (first === undefined) return;
+  const { sessionId } = first;
+  const open = await place.sessions.interrupts({ sessionId, status: "open" });
+  if (open.length === 0) {
+    printLine(stdout, goesOn(place, sessionId, wishes));
+    return;
+  }
+  printLine(
+    stdout,
+    `${plural(open.length, "question")} of the session ${open.length === 1 ? "is" : "are"} still open:`,
+  );
+  for (const command of nextCommands(open, placeWords(wishes))) printLine(stdout, `  ${command}`);
+}
+
+/** What has been said about what. */
+function told({ request, answered, votes }: InterruptRecord): string {
+  const what = request.kind === "budget" ? "" : ` ${questionWords(request)}`;
+  if (answered === null) {
+    return `${votes.length} of ${request.quorum ?? 1} approvals:${what}. Somebody else has to approve it, too.`;
+  }
+  const { done, rest } = answerWords(answered.answer);
+  return oneLine(what === "" ? `${done}.` : `${done}:${what}${rest === "" ? "" : ` (${rest.slice(2)})`}`);
+}
+
+function goesOn({ local }: Place, sessionId: string, wishes: PlaceWishes): string {
+  if (local === null) return `The session ${sessionId} goes on.`;
+  return `The session goes on where a server has it; without one: ${["holdfast run", ...placeWords(wishes), "--session", sessionId].join(" ")}`;
+}
