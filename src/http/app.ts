@@ -23,7 +23,9 @@ import { messageRoutes } from "./routes/messages.ts";
 import { permissionRoutes } from "./routes/permissions.ts";
 import { pingRoutes } from "./routes/ping.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { transferRoutes } from "./routes/transfer.ts";
 import { JSON_BYTES } from "./schemas.ts";
+import { IMPORT_BYTES } from "./transfer-schemas.ts";
 
 /** Eight bodies of the largest size. */
 const BODY_BYTES = 8 * JSON_BYTES;
@@ -92,6 +94,7 @@ export function apiRoutes(deps: HttpDeps): readonly Route[] {
     costRoutes,
     execRoutes,
     fileRoutes,
+    transferRoutes,
   ]
     .flatMap((make) => make(deps))
     .map((route) => (route.startsWork === true ? unlessDraining(route, deps) : route));
@@ -137,6 +140,7 @@ function withDefaults(options: HttpOptions): HttpDeps {
     sessions: options.sessions,
     agents: options.agents,
     uploadDir: options.uploadDir ?? tmpdir(),
+    importBytes: options.importBytes ?? IMPORT_BYTES,
     heartbeatMs: options.heartbeatMs ?? 15_000,
     draining: options.draining ?? (() => false),
     clock: options.clock ?? systemClock,

@@ -94,7 +94,11 @@ async function* readPieces(file: FileHandle, size: number, length: number): Asyn
 }
 
 /** The body's bytes, refused as soon as it is known that there are more than `limit`. */
-async function* limitedBody(request: Request, limit: number, hint: string): AsyncGenerator<Uint8Array> {
+export async function* limitedBody(
+  request: Request,
+  limit: number,
+  hint: string,
+): AsyncGenerator<Uint8Array> {
   if (Number(request.headers.get("content-length") ?? 0) > limit) throw tooLarge(limit, hint);
   if (request.body === null) return;
   let size = 0;

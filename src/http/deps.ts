@@ -21,6 +21,8 @@ export interface HttpOptions {
   readonly uploadDir?: string;
   /** Memory for JSON bodies that are being read, over all requests. More of them are answered with 503. Default 128 MiB. */
   readonly bodyBytes?: number;
+  /** The largest file that may be imported as a session. Default 1 GiB. */
+  readonly importBytes?: number;
   /** Default 15 seconds. */
   readonly heartbeatMs?: number;
   readonly version?: string;

@@ -25,6 +25,16 @@ export const lastEventIdHeader: HeaderSpec = {
   description: "The id of the last event that the reader has seen; sent by EventSource when it reconnects.",
 };
 
+export const exportIdHeader: HeaderSpec = {
+  name: "Holdfast-Export-Id",
+  description: "Names the content of the file: the SHA-256 of its manifest. `expect` of an import takes it.",
+};
+
+export const exportSkippedHeader: HeaderSpec = {
+  name: "Holdfast-Export-Skipped",
+  description: "How many things of the workspace cannot be moved; the manifest says what, and why.",
+};
+
 export const replayedHeader = { "idempotency-replayed": "true" } as const;
 
 /** @throws AppError `invalid_input` */

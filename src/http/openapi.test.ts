@@ -13,6 +13,7 @@ const routes = apiRoutes({
   agents: createAgentRegistry([]),
   uploadDir: "",
   heartbeatMs: 1,
+  importBytes: 1,
   draining: () => false,
   clock: systemClock,
   onDefect: () => {},
