@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { AppError } from "../src/lib/errors.ts";
+import type { CallPreview } from "../src/log/entry.ts";
 import type { Sandbox, SandboxDriver } from "../src/sandboxes/sandbox.ts";
 import { builtinTools } from "../src/tools/builtin/builtin.ts";
 import type { Reconciled, Tool, ToolContext, ToolOutput, ToolResult } from "../src/tools/tool.ts";
@@ -56,6 +57,7 @@ export function testBuiltinTools(driver: SandboxDriver): void {
         signal: new AbortController().signal,
         sandbox: async () => sandbox,
         emit: () => undefined,
+        ask: () => Promise.reject(new Error("there is nobody to ask")),
         ...options,
       };
     }
@@ -65,6 +67,10 @@ export function testBuiltinTools(driver: SandboxDriver): void {
       const parsed = tool.parse(input);
       if (!parsed.ok) throw new Error(parsed.complaint);
       return tool.run(parsed.input, contextFor(options));
+    }
+
+    async function preview(name: string, input: unknown): Promise<CallPreview | null | undefined> {
+      return toolNamed(name).preview?.(input, contextFor());
     }
 
     async function reconcile(
@@ -89,6 +95,76 @@ export function testBuiltinTools(driver: SandboxDriver): void {
         { timeout: 10_000 },
       );
     const get = async (path: string) => Buffer.from((await sandbox.readFile(path))?.bytes ?? []).toString();
+
+    describe("what a call would change", () => {
+      test("is shown as a diff, and changes nothing", async () => {
+        await put("a/b.txt", "one\ntwo\n");
+        const shown = await preview("write", { path: "a/b.txt", content: "one\n2\n" });
+        expect(shown).toMatchObject({ type: "diff", basis: expect.stringMatching(/^[0-9a-f]{32}$/) });
+        expect(shown?.text).toBe("--- a/a/b.txt\n+++ b/a/b.txt\n@@ -1,2 +1,2 @@\n one\n-two\n+2\n");
+        expect(await get("a/b.txt")).toBe("one\ntwo\n");
+        const edited = await preview("edit", {
+          path: `${sandbox.root}/a/b.txt`,
+          oldText: "two",
+          newText: "2",
+        });
+        expect(edited).toEqual(shown);
+        expect(await preview("write", { path: "a/b.txt", content: "one\ntwo\n" })).toMatchObject({
+          text: expect.stringContaining("nothing changes"),
+        });
+      });
+
+      test("has a basis that tells every other content from this one", async () => {
+        const basis = async () => (await preview("write", { path: "f", content: "x" }))?.basis;
+        const absent = await basis();
+        await put("f", "");
+        const empty = await basis();
+        await put("f", "a");
+        const one = await basis();
+        expect(absent).toBe("absent");
+        expect(new Set([absent, empty, one]).size).toBe(3);
+        await put("f", "");
+        expect(await basis()).toBe(empty);
+      });
+
+      test("is told in words where there is no text, or too much", async () => {
+        await put("bin", new Uint8Array([0, 1, 2]));
+        expect(await preview("write", { path: "bin", content: "now text" })).toMatchObject({
+          type: "text",
+          text: expect.stringMatching(/^Replaces bin, which is not text \(3 bytes\), by other content/),
+          basis: expect.stringMatching(/^[0-9a-f]{32}$/),
+        });
+        const large = "x\n".repeat(700_000);
+        expect(await preview("write", { path: "new", content: large })).toMatchObject({
+          type: "text",
+          text: expect.stringMatching(/^Makes new \(700,000 lines/),
+          basis: "absent",
+        });
+        const long = await preview("write", { path: "new", content: "x\n".repeat(5_000) });
+        expect(long?.text.split("\n")).toHaveLength(1_001);
+        expect(long?.text).toMatch(/\[\.\.\. [\d,]+ lines more of this diff\]$/);
+      });
+
+      test("says where an edit would fail", async () => {
+        await put("f", "one\n");
+        const edit = (path: string) => preview("edit", { path, oldText: "two", newText: "2" });
+        expect(await edit("f")).toMatchObject({
+          type: "text",
+          text: expect.stringMatching(/the call fails: f: oldText was not found/),
+        });
+        expect(await edit("g")).toMatchObject({
+          text: expect.stringContaining("does not exist"),
+          basis: "absent",
+        });
+      });
+
+      test("is, of the shell, the command", async () => {
+        expect(await preview("shell", { command: "rm -r x" })).toEqual({
+          type: "command",
+          text: "# in the workspace, as every command\nrm -r x",
+        });
+      });
+    });
 
     describe("shell", () => {
       test("returns what was printed, and the details", async () => {

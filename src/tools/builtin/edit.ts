@@ -1,10 +1,12 @@
 import { isUtf8 } from "node:buffer";
 import { z } from "zod";
 import { sha256 } from "../../lib/ids.ts";
+import type { CallPreview } from "../../log/entry.ts";
 import type { Sandbox } from "../../sandboxes/sandbox.ts";
 import { formatBytes } from "../clean-text.ts";
 import { defineTool } from "../define.ts";
 import type { Reconciled, ToolResult } from "../tool.ts";
+import { basisOf, diffText } from "./preview.ts";
 import { replaceText } from "./replace-text.ts";
 import { failure, missing, plural, shown } from "./workspace.ts";
 
@@ -44,6 +46,17 @@ export const editTool = defineTool({
   input,
   effect: "reconcile",
 
+  async preview({ path, oldText, newText, replaceAll = false }, context) {
+    const sandbox = await context.sandbox();
+    const name = shown(sandbox, path);
+    const file = await readText(sandbox, path);
+    if ("failed" in file) return willFail(String(file.failed.content), basisOf(undefined));
+    const basis = basisOf(file.bytes);
+    const replaced = replaceText(file.text, oldText, newText, { all: replaceAll });
+    if (replaced.type === "refused") return willFail(`${name}: ${replaced.complaint}`, basis);
+    return { type: "diff", text: diffText(name, file.text, replaced.text), basis };
+  },
+
   async run({ path, oldText, newText, replaceAll = false }, context) {
     const sandbox = await context.sandbox();
     return inTurn(context.sessionId, async () => {
@@ -77,6 +90,14 @@ export const editTool = defineTool({
     return compare(note, file === undefined ? undefined : sha256(file.bytes));
   },
 });
+
+function willFail(why: string, basis: string): CallPreview {
+  return {
+    type: "text",
+    text: `As the file is now, this changes nothing, and the call fails: ${why}`,
+    basis,
+  };
+}
 
 function compare(note: Note, digest: string | undefined): Reconciled {
   if (digest === note.after) return { type: "finished", result: { content: note.message } };

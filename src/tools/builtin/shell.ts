@@ -36,6 +36,11 @@ export const shellTool = defineTool({
   // Above the longest time limit of a command: that one is enforced in the sandbox, and says more when it strikes.
   timeoutMs: (MAX_SECONDS + 30) * 1000,
 
+  preview: async ({ command }) => ({
+    type: "command",
+    text: `# in the workspace, as every command\n${command}`,
+  }),
+
   async run({ command, timeoutSeconds = DEFAULT_SECONDS }, context) {
     const sandbox = await context.sandbox();
     context.signal.throwIfAborted();

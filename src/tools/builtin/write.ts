@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { formatBytes } from "../clean-text.ts";
 import { defineTool } from "../define.ts";
-import { plural, shown } from "./workspace.ts";
+import { previewOfWrite } from "./preview.ts";
+import { lineCount, plural, shown } from "./workspace.ts";
 
 export const writeTool = defineTool({
   name: "write",
@@ -16,15 +17,18 @@ export const writeTool = defineTool({
   }),
   effect: "idempotent",
 
+  async preview({ path, content }, context) {
+    return previewOfWrite(await context.sandbox(), path, content);
+  },
+
   async run({ path, content }, context) {
     const sandbox = await context.sandbox();
     const before = await sandbox.stat(path);
     const bytes = Buffer.from(content);
     await sandbox.writeFile(path, bytes);
     const name = shown(sandbox, path);
-    const lines = content === "" ? 0 : content.split("\n").length - (content.endsWith("\n") ? 1 : 0);
     return {
-      content: `${before === undefined ? "Wrote" : "Replaced"} ${name} (${plural(lines, "line")}, ${formatBytes(bytes.length)}).`,
+      content: `${before === undefined ? "Wrote" : "Replaced"} ${name} (${plural(lineCount(content), "line")}, ${formatBytes(bytes.length)}).`,
       details: { path: name, bytes: bytes.length, created: before === undefined },
     };
   },
