@@ -112,7 +112,9 @@ const rule = z
   .max(2_000)
   .meta({ description: "As in harness.json.", examples: ["shell(npm test*)"] });
 
-export const newRuleSchema = z.strictObject({ list, rule, actor }).meta({ id: "NewRule" });
+export const newRuleSchema = z
+  .strictObject({ scope: z.enum(["session", "agent"]).default("session"), list, rule, actor })
+  .meta({ id: "NewRule" });
 
 export const ruleSchema = z
   .strictObject({ scope: z.enum(["session", "agent"]), list, rule })

@@ -14,6 +14,7 @@ import { idempotencyKeyHeader, sessionHeader } from "./headers.ts";
 import { readExecution } from "./remote-execution.ts";
 import type { AgentSummary, Directory, Invocation, InvocationAnswer, WrittenFile } from "./schemas.ts";
 import { sessionCursor } from "./session-cursor.ts";
+import { remoteTransfer } from "./transfer-client.ts";
 import { createTransport, type TransportOptions } from "./transport.ts";
 
 /**
@@ -151,16 +152,7 @@ export function createClient(options: TransportOptions): Client {
       await transport.send("PUT", `${sessionPath(sessionId)}/mode`, { json, repeatable: true });
     },
 
-    async addRule(sessionId, { scope, ...rule }, actor) {
-      if (scope === "agent") {
-        throw new AppError(
-          "unsupported",
-          "a server takes rules for all sessions of an agent as answers only",
-          {
-            hint: 'Answer a question with "always", or write the rule into harness.json.',
-          },
-        );
-      }
+    async addRule(sessionId, rule, actor) {
       await post(`${sessionPath(sessionId)}/rules`, withoutUndefined({ ...rule, actor }));
     },
 
@@ -190,6 +182,8 @@ export function createClient(options: TransportOptions): Client {
         },
       });
     },
+
+    ...remoteTransfer(transport),
 
     files: {
       list: (sessionId, path = "") => get(filePath(sessionId, path)),

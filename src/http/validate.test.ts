@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { isAppError } from "../lib/errors.ts";
-import { answerSchema, costQuerySchema } from "./ledger-schemas.ts";
+import { answerSchema } from "./answer-schemas.ts";
+import { costQuerySchema } from "./ledger-schemas.ts";
 import { eventsQuerySchema, execSchema, invocationSchema } from "./schemas.ts";
 import { validate } from "./validate.ts";
 

@@ -28,6 +28,11 @@ function randomTail(): string {
   return tail;
 }
 
+/** 32 random bytes in base64url: a key that nobody guesses. */
+export function newSecret(): string {
+  return randomBytes(32).toString("base64url");
+}
+
 /** A number in [0, 1), for jitter. */
 export function random(): number {
   return randomBytes(4).readUInt32LE() / 2 ** 32;

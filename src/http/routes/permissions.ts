@@ -49,14 +49,14 @@ export function permissionRoutes({ sessions }: HttpDeps): readonly Route[] {
       method: "post",
       path: "/v1/sessions/{sessionId}/rules",
       operationId: "addRule",
-      summary: "One more rule for a session",
+      summary: "One more rule, for the session or for all sessions of its agent",
+      description: "For all sessions of an agent: 403 for tenants.",
       params: sessionParams,
       body: newRuleSchema,
       responses: { 201: { description: "Durable.", content: { "application/json": ruleSchema } } },
       async handle({ params, body: { actor, ...rule } }, c) {
-        const added = { scope: "session", ...rule } as const;
-        await sessions.addRule(params.sessionId, added, actorOf(c, actor));
-        return c.json(added, 201);
+        await sessions.addRule(params.sessionId, rule, actorOf(c, actor));
+        return c.json(rule, 201);
       },
     }),
 
