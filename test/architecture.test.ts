@@ -19,7 +19,7 @@ const order: readonly (readonly string[])[] = [
   ["run"],
   ["stores", "http"],
   ["config"],
-  ["session", "provide-models", "provide-sandboxes"],
+  ["session", "provide-models", "provide-sandboxes", "provide-snapshots"],
   ["runtime"],
   ["testing"],
   ["index"],

@@ -4,6 +4,7 @@ import type { CacheLifetime, ReasoningEffort } from "../models/model.ts";
 import type { ModelEntry, ModelPrices } from "../models/model-entry.ts";
 import type { Policy, RuleSet } from "../permissions/policy.ts";
 import type { SandboxKind, SandboxLimits } from "../sandboxes/sandbox.ts";
+import type { SnapshotLimits } from "../snapshots/snapshot.ts";
 import type { Tool } from "../tools/tool.ts";
 
 /** What a harness.json became: everything that the loop needs to know about an agent, with every default filled in. */
@@ -26,6 +27,7 @@ export interface Agent {
   readonly delivery: Delivery | "reject";
   readonly limits: AgentLimits;
   readonly sandbox: AgentSandbox;
+  readonly snapshots: AgentSnapshots;
   /** A directory whose files every new session starts with; null for an empty workspace. */
   readonly workspaceTemplate: string | null;
 }
@@ -86,6 +88,12 @@ export interface AgentApprovals {
   readonly unknownOutcome: "tell" | "ask";
   /** Where questions are sent to; null: nowhere. */
   readonly webhook: string | null;
+}
+
+/** Whether the files of its sessions are kept as they are after each turn that can have changed them, and how much of them. */
+export interface AgentSnapshots {
+  readonly enabled: boolean;
+  readonly limits: SnapshotLimits;
 }
 
 export interface AgentContext {

@@ -2,6 +2,7 @@ import type { Hook } from "../hooks/hook.ts";
 import { withoutUndefined } from "../lib/json.ts";
 import { parseDuration, parseSize } from "../lib/units.ts";
 import { policyFingerprint, policyOf } from "../permissions/rules.ts";
+import { snapshotLimits } from "../snapshots/snapshot.ts";
 import type { Tool } from "../tools/tool.ts";
 import type { Agent, AgentApprovals, AgentModel, AgentPermissions } from "./agent.ts";
 import { chooseModel, type ModelAccess, type ModelChoice } from "./choose-model.ts";
@@ -42,7 +43,7 @@ export function buildAgent(
 }
 
 function toAgent(harness: Harness, found: Parts, choice: ModelChoice, mayBypass: boolean): Agent {
-  const { name, description, limits, sandbox } = harness;
+  const { name, description, limits, sandbox, snapshots } = harness;
   return {
     name,
     description,
@@ -76,6 +77,14 @@ function toAgent(harness: Harness, found: Parts, choice: ModelChoice, mayBypass:
         processes: sandbox.processes,
         fileSizeBytes: parsed(parseSize, sandbox.fileSize),
         cpus: sandbox.cpus,
+      },
+    },
+    snapshots: {
+      enabled: snapshots.enabled,
+      limits: {
+        maxFileSize: parsed(parseSize, snapshots.maxFileSize),
+        maxSize: parsed(parseSize, snapshots.maxSize),
+        maxFiles: snapshotLimits.maxFiles,
       },
     },
     workspaceTemplate: found.workspace,

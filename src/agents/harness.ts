@@ -156,6 +156,18 @@ const sandbox = z.strictObject({
   cpus: z.number().positive().default(2).describe("Processor time, in processors."),
 });
 
+const snapshots = z.strictObject({
+  enabled: z
+    .boolean()
+    .default(true)
+    .describe("Whether sessions can go back to the files of an earlier moment, and forks begin with them."),
+  maxFileSize: size.default("10MiB").meta({ description: "Larger files are left out.", examples: ["10MiB"] }),
+  maxSize: size.default("1GiB").meta({
+    description: "All files together; of more, a part is kept.",
+    examples: ["1GiB"],
+  }),
+});
+
 export const functionToolSchema = z.strictObject({
   type: z.literal("function").describe("A tool made with defineTool."),
   module: path.meta({
@@ -425,6 +437,9 @@ export const harnessSchema = z
       ),
     permissions: permissions.prefault({}).describe("What the agent may do, and what it has to ask for."),
     approvals: approvals.prefault({}).describe("On which terms people are asked."),
+    snapshots: snapshots
+      .prefault({})
+      .describe("The files of a session are kept as they are after each turn that can have changed them."),
     sandbox: sandbox.prefault({}).describe("Where the agent's commands run, and what they may use."),
     limits: limits.prefault({}).describe("When a run is ended."),
   })

@@ -16,6 +16,7 @@ import { applyCompacted, applyResultsCleared } from "./fold-compaction.ts";
 import { applyHook } from "./fold-hooks.ts";
 import { applyAnswerOfPerson, applyQuestion, goOn } from "./fold-interrupts.ts";
 import { addNote, applyStop, defer, takeDeferred, updateRun } from "./fold-messages.ts";
+import { applyWorkspaceSaved, beginWorkspace, moveWorkspace, noteChange } from "./fold-workspace.ts";
 import {
   BLANK_RUN,
   type Draft,
@@ -43,6 +44,7 @@ export function advance(state: Draft, entry: Entry): void {
     case "sessionCreated":
       state.agent = entry.agent;
       if (entry.forkedFrom !== undefined) applyFork(state, entry);
+      beginWorkspace(state, entry);
       return;
     case "userMessage": {
       const { inboxId, blocks, delivery = "steer", model, actor } = entry;
@@ -99,6 +101,7 @@ export function advance(state: Draft, entry: Entry): void {
       return;
     case "toolStarted":
       applyToolStarted(state, entry);
+      noteChange(state, entry);
       return;
     case "toolFinished":
       applyToolFinished(state, entry);
@@ -143,8 +146,10 @@ export function advance(state: Draft, entry: Entry): void {
       return;
     case "headMoved":
       applyMove(state, entry);
+      moveWorkspace(state, entry);
       return;
     case "workspaceSaved":
+      applyWorkspaceSaved(state, entry);
       return;
     case "stopRequested":
       applyStop(state);

@@ -82,11 +82,19 @@ export interface SessionState {
   readonly rules: readonly AddedRule[];
   /** The last messages of people that a model has been shown, or is about to be; cut, and kept over compactions. */
   readonly said: readonly Said[];
+  readonly workspace: WorkspaceState;
   /** What a classifier has decided since the last of them, by binding. */
   readonly classified: ReadonlyMap<string, CallClassified>;
 }
 
 export type AddedRule = Pick<RuleAdded, "scope" | "list" | "rule">;
+
+export interface WorkspaceState {
+  /** The last one on the path; null where there is none. */
+  readonly snapshot: string | null;
+  /** The last call since then that can have changed files, as the `seq` of its start; null when there is none. */
+  readonly changedAt: number | null;
+}
 
 /** The parts of the state that a compaction carries over, so that nothing before it has to be read. */
 export type CarriedState = Pick<
@@ -107,6 +115,7 @@ export type CarriedState = Pick<
   | "toldMode"
   | "rules"
   | "said"
+  | "workspace"
 > & {
   readonly hooks: readonly HookDecided[];
   readonly sessionHooks: readonly string[];
@@ -304,6 +313,7 @@ export function carriedState(state: SessionState): CarriedState {
     toldMode: state.toldMode,
     rules: state.rules,
     said: state.said,
+    workspace: state.workspace,
     hooks,
     sessionHooks,
     toolUses,
@@ -359,6 +369,7 @@ export function emptyState(): Draft {
     toldMode: null,
     rules: [],
     said: [],
+    workspace: { snapshot: null, changedAt: null },
     classified: new Map(),
   };
 }
@@ -395,6 +406,7 @@ export interface Draft extends SessionState {
   toldMode: PermissionMode | null;
   rules: AddedRule[];
   said: readonly Said[];
+  workspace: WorkspaceState;
   classified: Map<string, CallClassified>;
 }
 

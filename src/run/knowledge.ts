@@ -15,10 +15,20 @@ export interface Knowledge {
   /** Whose session it is, and what all of theirs may cost in one day (UTC), in US dollars; null: no limit. */
   readonly tenant: { readonly name: string; readonly dailyUsd: number | null };
   readonly addedRules: () => readonly AddedRule[];
+  /** The last change of the files, a `seq`, about which nothing more is to be done now: see `save-workspace.ts`. */
+  readonly filesSeenAt: number;
 }
 
-export function knowledgeOf(agent: Agent, ports: LoopPorts, { sessionId, tenant }: Lease): Knowledge {
+export function knowledgeOf(
+  agent: Agent,
+  ports: LoopPorts,
+  { sessionId, tenant }: Lease,
+  files: { readonly seenAt: number } = { seenAt: 0 },
+): Knowledge {
   return {
+    get filesSeenAt() {
+      return files.seenAt;
+    },
     get now() {
       return ports.clock.now();
     },

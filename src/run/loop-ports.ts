@@ -4,6 +4,7 @@ import type { Usage } from "../log/content.ts";
 import type { AddedRule } from "../log/state.ts";
 import type { Model, ModelFacts } from "../models/model.ts";
 import type { Sandbox } from "../sandboxes/sandbox.ts";
+import type { Taken } from "../snapshots/snapshot.ts";
 import type { Delta } from "./session/events.ts";
 
 /** What performing a step needs from outside. */
@@ -30,6 +31,13 @@ export interface LoopPorts {
    * @throws AppError when it is there and cannot be read.
    */
   readonly projectFile: (sessionId: string, agent: Agent, name: string) => Promise<string | null>;
+  /** The files of a session's workspace, kept as they are now. Null when it has no workspace yet. */
+  readonly saveFiles: (
+    sessionId: string,
+    agent: Agent,
+    previous: string | null,
+    signal: AbortSignal,
+  ) => Promise<Taken | null>;
   /** Shows a delta to whoever watches. Must not throw, and never waits: readers do not slow a run down. */
   readonly emit: (delta: Delta) => void;
   readonly clock: Clock;

@@ -13,6 +13,7 @@ import { knowledgeOf } from "./knowledge.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import { nextStep } from "./next-step.ts";
 import { openContext, tellDay } from "./open-context.ts";
+import { saveWorkspace } from "./save-workspace.ts";
 import { currentRun, type SessionWriter } from "./session-writer.ts";
 import { withTimeLimit } from "./time-limit.ts";
 import { callModel } from "./turn/call-model.ts";
@@ -32,7 +33,8 @@ export async function runLoop(
 ): Promise<void> {
   using control = withTimeLimit(fromOutside, writer, agent, ports.clock);
   const calls = createCalls(writer, agent, ports, control);
-  const known = knowledgeOf(agent, ports, writer.lease);
+  const files = { seenAt: 0 };
+  const known = knowledgeOf(agent, ports, writer.lease, files);
   while (!control.draining() && !control.abandoned.aborted) {
     // Hooks may still be asked about the result of a call that ended before its answer did.
     if (writer.state.openCalls.length === 0) await runTools(calls, writer, control);
@@ -72,6 +74,9 @@ export async function runLoop(
         break;
       case "interrupt":
         askAboutRun(step.request, writer, agent, ports);
+        break;
+      case "saveWorkspace":
+        await saveWorkspace(files, writer, agent, ports, control);
         break;
       case "pause":
         writer.append({ type: "runPaused", runId: currentRun(writer).id });

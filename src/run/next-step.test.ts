@@ -43,6 +43,7 @@ function decide(facts: readonly NewEntry[], agent = tester, now = 10_000) {
     worstCase: () => 0,
     sessionId: "s",
     addedRules: () => [],
+    filesSeenAt: 0,
     tenant: { name: "default", dailyUsd: null },
   });
 }

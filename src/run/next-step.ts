@@ -18,6 +18,7 @@ import { modeOf } from "./calls/permit.ts";
 import { isCrashLooping, planCall } from "./calls/plan-call.ts";
 import { hasUnasked, hookDue, turnSubject, vetoOf } from "./hooks.ts";
 import type { Knowledge } from "./knowledge.ts";
+import { isSaveDue } from "./save-workspace.ts";
 import { isTimeUp } from "./time-limit.ts";
 import { budgetOf } from "./turn/budget.ts";
 
@@ -37,6 +38,8 @@ export type Step =
   /** Give each open call its result; what is to be done about it is planned right before (`planCall`). */
   | { readonly type: "runTools" }
   | { readonly type: "interrupt"; readonly request: BudgetRequest }
+  /** Keep the files as they are: a call can have changed them. */
+  | { readonly type: "saveWorkspace" }
   /** Calls are open, and about each that could be next somebody has been asked. */
   | { readonly type: "pause" }
   /** The model has to know what it may do. */
@@ -55,6 +58,7 @@ export function nextStep(state: SessionState, agent: Agent, known: Knowledge): S
   if (run.part !== null) return { type: "settleAnswer" };
   if (state.openCalls.length > 0) return openCalls(state, run, agent, known);
   if (run.stopRequested) return { type: "stop", reason: "stopped" };
+  if (isSaveDue(state, run, agent, known)) return { type: "saveWorkspace" };
   if (run.ending !== null) return { type: "stop", reason: run.ending };
   if (isWaiting(run)) return { type: "wait" };
   if (isCrashLooping(run)) return { type: "fail", error: crashLoop(run) };
@@ -73,7 +77,8 @@ function openCalls(state: SessionState, run: RunState, agent: Agent, known: Know
   if (run.interrupts.length === 0) return { type: "runTools" };
   const situation = { state, run, agent, now: known.now, added: known.addedRules() };
   const due = nextCall(state.openCalls, new Map(), (call) => planCall(call, situation), agent);
-  return due === null ? { type: "pause" } : { type: "runTools" };
+  if (due !== null) return { type: "runTools" };
+  return isSaveDue(state, run, agent, known) ? { type: "saveWorkspace" } : { type: "pause" };
 }
 
 function nextTurn(state: SessionState, run: RunState, agent: Agent, known: Knowledge): Step {

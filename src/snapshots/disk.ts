@@ -39,16 +39,23 @@ export function diskSnapshots({ directory, clock, kept = [] }: DiskSnapshotsOpti
     if (!isHash(id) || !(await manifests.has(id))) {
       throw new AppError("not_found", `There is no snapshot "${id}".`);
     }
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of manifests.read(id)) chunks.push(chunk);
-    return parseManifest(JSON.parse(Buffer.concat(chunks).toString("utf8")));
+    return parseManifest(await readManifest(id));
   }
 
-  function manifestIfAny(id: string): Promise<Manifest | undefined> {
-    return manifest(id).catch((error) => {
-      if (isAppError(error, "not_found") || isAppError(error, "corrupt")) return undefined;
+  async function readManifest(id: string): Promise<unknown> {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of manifests.read(id)) chunks.push(chunk);
+    return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+  }
+
+  /** For comparing and counting, not for writing anything: it has its hash, and was checked when it was put there. */
+  async function manifestIfAny(id: string): Promise<Manifest | undefined> {
+    try {
+      return (await readManifest(id)) as Manifest;
+    } catch (error) {
+      if (isAppError(error, "corrupt")) return undefined;
       throw error;
-    });
+    }
   }
 
   return {
@@ -78,25 +85,30 @@ export function diskSnapshots({ directory, clock, kept = [] }: DiskSnapshotsOpti
     manifest,
     has: async (id) => isHash(id) && manifests.has(id),
 
-    async collect(inUse) {
+    async collect(inUse, signal) {
       await prepare();
       const before = clock.now() - UNUSED_MS;
       let snapshots = 0;
       for await (const id of manifests.list()) {
+        signal?.throwIfAborted();
         if (!inUse.has(id) && (await manifests.removeUnused(id, before))) snapshots += 1;
       }
+      await removeOld(drafts, before);
+      await index.prune();
+      // Contents become useless with the snapshots that hold them, and only then is it worth reading all the others.
+      if (snapshots === 0) return { snapshots, objects: 0 };
       // Listed after the removing, so that it holds whatever a snapshot that is taken now refers to.
       const needed = new Set<string>();
       for await (const id of manifests.list()) {
+        signal?.throwIfAborted();
         const entries = (await manifestIfAny(id))?.entries ?? [];
         for (const entry of entries) if (entry.type === "file") needed.add(entry.hash);
       }
       let removed = 0;
       for await (const hash of objects.list()) {
+        signal?.throwIfAborted();
         if (!needed.has(hash) && (await objects.removeUnused(hash, before))) removed += 1;
       }
-      await removeOld(drafts, before);
-      await index.prune();
       return { snapshots, objects: removed };
     },
 

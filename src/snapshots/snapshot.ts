@@ -32,9 +32,9 @@ export interface Snapshots {
 
   /**
    * Removes what belongs to no snapshot of `inUse` and was last used more than an hour ago: somebody may be about to write
-   * down the rest. Safe while others take snapshots, also in other processes.
+   * down the rest. Safe while others take snapshots, also in other processes. @throws The signal's reason.
    */
-  collect(inUse: ReadonlySet<string>): Promise<Collected>;
+  collect(inUse: ReadonlySet<string>, signal?: AbortSignal): Promise<Collected>;
 
   /** The bytes of one content. @throws AppError `corrupt` when it is missing, or at the end, when it is damaged. */
   readObject(hash: string): AsyncIterable<Uint8Array>;

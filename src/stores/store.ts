@@ -1,4 +1,5 @@
 import type { SessionLog } from "../log/session-log.ts";
+import type { SnapshotReferences } from "../log/snapshot-references.ts";
 import type { CostLedger } from "../run/session/costs.ts";
 import type { RuleBook, RunQueue } from "../run/worker/queue.ts";
 
@@ -6,7 +7,13 @@ import type { RuleBook, RunQueue } from "../run/worker/queue.ts";
  * Everything durable about sessions, in one database. Opening it makes this process a node: it may hold leases until it is
  * disposed of. Disposing waits for writes that are under way, then gives all leases back.
  */
-export interface Store extends SessionLog, RunQueue, RuleBook, CostLedger, AsyncDisposable {
+export interface Store
+  extends SessionLog,
+    RunQueue,
+    RuleBook,
+    CostLedger,
+    SnapshotReferences,
+    AsyncDisposable {
   /** Unique among the processes that are connected to the database. */
   readonly nodeId: string;
 }

@@ -1,5 +1,6 @@
 import type { Agent } from "../agents/agent.ts";
 import type { Policy } from "../permissions/policy.ts";
+import { snapshotLimits } from "../snapshots/snapshot.ts";
 import { builtinTools } from "../tools/builtin/builtin.ts";
 import type { Tool } from "../tools/tool.ts";
 
@@ -43,6 +44,7 @@ const plain: Agent = {
     sessionsPerMinute: null,
   },
   sandbox: { isolation: "none", limits: { memoryBytes: 0, processes: 0, fileSizeBytes: 0, cpus: 1 } },
+  snapshots: { enabled: false, limits: snapshotLimits },
   workspaceTemplate: null,
 };
 

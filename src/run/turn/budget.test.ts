@@ -29,6 +29,7 @@ const priced: Knowledge = {
   sessionId: "s",
   tenant: { name: "acme", dailyUsd: null },
   addedRules: () => [],
+  filesSeenAt: 0,
 };
 /** What the call of every case would cost: 1,000 tokens in, and an answer of 4,000. */
 const size = { inputTokens: 1_000, outputTokens: 4_000 };

@@ -10,6 +10,7 @@ import { createSessionLog } from "./log.ts";
 import { migrate } from "./migrations.ts";
 import { joinNodes } from "./nodes.ts";
 import { createRunQueue } from "./queue.ts";
+import { createSnapshotReferences } from "./snapshots.ts";
 
 export interface SqliteStoreOptions {
   /** The database file; created when it does not exist (its folder must). ":memory:" for one that nobody keeps. */
@@ -59,6 +60,7 @@ async function openStore(
     ...createSessionLog(parts),
     ...createRunQueue(parts),
     ...createCostLedger(parts),
+    ...createSnapshotReferences(parts),
     async [Symbol.asyncDispose]() {
       if (closing.signal.aborted) return;
       closing.abort();
