@@ -1,0 +1,84 @@
+import type { Risk } from "../../log/entry.ts";
+import { type Place, placeOf } from "../paths.ts";
+import { UNSEEN } from "./command-pattern.ts";
+import { type RiskRow, riskTable } from "./risk-table.ts";
+
+/** What is known of a command, or of one that nobody knows. @param directories where it may run. */
+export function riskOfCommand(words: readonly string[], directories: readonly Place[]): Risk {
+  const row = rowOf(words);
+  if (row === undefined) return UNKNOWN_PROGRAM(words[0] ?? "");
+  const risk: Risk = {
+    reversibility: row.reversibility,
+    reach: row.reach,
+    why: row.reversibility === "none" ? [] : [row.why],
+  };
+  return row.changesFiles ? reachingPlaces(risk, words, directories) : risk;
+}
+
+function UNKNOWN_PROGRAM(name: string): Risk {
+  const shown = name.replaceAll(UNSEEN, "...");
+  return {
+    reversibility: "hard",
+    reach: "session",
+    why: [`${shown} may do whatever its sandbox lets it do`],
+  };
+}
+
+/** The first row of the table that fits. */
+export function rowOf(words: readonly string[]): RiskRow | undefined {
+  const [first = "", ...args] = words;
+  const name = first.replace(/^\/(?:usr\/(?:local\/)?)?s?bin\//, "");
+  const text = `\n${args.join("\n")}`;
+  const optionsMayHide = args.some((arg) => arg.startsWith(UNSEEN));
+  return byName.get(name)?.find(({ when, unless }) => {
+    if (when !== undefined && !when.test(text)) return false;
+    return unless === undefined || !(unless.test(text) || optionsMayHide);
+  });
+}
+
+const byName: ReadonlyMap<string, readonly RiskRow[]> = Map.groupBy(
+  riskTable.flatMap((row) => row.commands.split(" ").map((name) => ({ ...row, commands: name }))),
+  ({ commands }) => commands,
+);
+
+/** A change of files reaches as far as they lie. Options count as paths where they may contain one. */
+function reachingPlaces(risk: Risk, words: readonly string[], directories: readonly Place[]): Risk {
+  for (const path of pathsIn(words)) {
+    for (const directory of directories) {
+      const place = placeOf(path, directory);
+      if (place.type === "unknown") {
+        return {
+          ...risk,
+          reach: "outside",
+          why: [...risk.why, "which files it changes is not known before"],
+        };
+      }
+      if (place.type === "outside") {
+        const isTemporary = place.path.startsWith("/tmp/");
+        return {
+          ...risk,
+          reach: isTemporary ? "session" : "outside",
+          why: [...risk.why, `${place.path} is outside of the workspace`],
+        };
+      }
+      if (/(?:^|\/)\.git(?:\/|$)/.test(place.path)) {
+        return {
+          ...risk,
+          reversibility: risk.reversibility === "irreversible" ? "irreversible" : "hard",
+          why: [...risk.why, `${place.path}: what is in .git decides what git runs`],
+        };
+      }
+    }
+  }
+  return risk;
+}
+
+export function pathsIn([, ...args]: readonly string[]): readonly string[] {
+  return args.flatMap((arg) => {
+    if (!arg.startsWith("-")) return arg === "" ? [] : [arg];
+    const value =
+      /^--[\w-]+=(.*)$/s.exec(arg)?.[1] ??
+      (arg.includes("/") || arg.includes(UNSEEN) ? arg.replace(/^-\w?/, "") : "");
+    return value === "" ? [] : [value];
+  });
+}

@@ -1,0 +1,125 @@
+import type { SyntaxNode, Word } from "unbash";
+import { wordText } from "./words.ts";
+
+/** Why this piece of syntax can do what its text does not show, by itself; null: it cannot. */
+export function dangerOf(node: SyntaxNode, isPosixShell: boolean): string | null {
+  if (isPosixShell && isOnlyBash(node)) return "sh reads it in another way than bash does";
+  switch (node.type) {
+    case "CommandExpansion":
+    case "ProcessSubstitution":
+    case "ArithmeticCommandExpansion":
+      return node.script === undefined ? "a part of it is not understood" : null;
+    case "ArithmeticExpansion":
+      return node.expression === undefined && !/^\$(?:\(\(\s*\)\)|\[\s*\])$/.test(node.text)
+        ? "a calculation is not understood"
+        : null;
+    case "ArithmeticCommand":
+      return node.expression === undefined ? "a calculation is not understood" : null;
+    case "ArithmeticWord":
+      return /['"\\]|\$[\d@*!{-]/.test(node.value) && !/^\$\{#?\w+\}$/.test(node.value)
+        ? "a calculation with quotes or parameters can run commands"
+        : null;
+    case "ExtendedGlob":
+      return "bash reads a pattern like !(x) in two ways";
+    case "ParameterExpansion":
+      if (node.operation?.type === "Unknown") return "an expansion is not understood";
+      if (node.operation?.type === "Transform" && wordText(node.operation.operand) === "P")
+        return "an expansion with @P runs commands that are in the variable";
+      return node.prefix === "!" && node.operation?.type !== "Names"
+        ? "an expansion with ! follows a name that is in a variable"
+        : null;
+    case "Function":
+      return usualName.test(wordText(node.name))
+        ? null
+        : `the function ${node.name.text} has an unusual name`;
+    default:
+      return null;
+  }
+}
+
+/** What other shells take for something else, which may be a command: `[[ a || rm x ]]`, `$[1 | rm]`. */
+function isOnlyBash(node: SyntaxNode): boolean {
+  if (node.type === "ArithmeticExpansion") return node.text.startsWith("$[");
+  if (node.type === "ParameterExpansion" && node.operation !== undefined) {
+    return node.operation.type !== "Default" && node.operation.type !== "Remove";
+  }
+  return onlyBash.has(node.type);
+}
+
+const onlyBash: ReadonlySet<string> = new Set([
+  "TestCommand",
+  "ArithmeticCommand",
+  "ArithmeticFor",
+  "Function",
+  "Coproc",
+  "Select",
+  "AnsiCQuoted",
+  "LocaleString",
+  "ProcessSubstitution",
+  "ExtendedGlob",
+  "HereString",
+  "ArrayValue",
+]);
+
+const usualName = /^[A-Za-z_][\w-]*$/;
+
+/** Whether a variable gets a text that is more than a plain name or number. */
+export function setsTrickyText(node: SyntaxNode): boolean {
+  switch (node.type) {
+    case "Assignment":
+      return node.value.type === "ArrayValue"
+        ? node.value.elements.some((word) => !isPlain(word))
+        : !isPlain(node.value);
+    case "For":
+    case "Select":
+      return node.wordlist === undefined || !node.wordlist.every(isPlain);
+    case "ParameterExpansion":
+      return node.operation?.type === "Default" && /=/.test(node.operation.operator)
+        ? !isPlain(node.operation.operand)
+        : false;
+    default:
+      return false;
+  }
+}
+
+function isPlain(word: Word): boolean {
+  if (word.parts === undefined) return PLAIN.test(word.value);
+  return word.parts.every((part) => {
+    if (part.type === "ArithmeticExpansion") return true;
+    if (part.type === "SimpleExpansion") return /^\$(?:[A-Za-z_]\w*|[?#$])$/.test(part.text);
+    return part.type === "Literal" && PLAIN.test(part.value);
+  });
+}
+
+const PLAIN = /^[\w.,:/@%+=-]*$/;
+
+/** Whether bash calculates with the text of a variable: `a[$(command)]` in it is run. */
+export function evaluatesVariables(node: SyntaxNode): boolean {
+  switch (node.type) {
+    case "ArithmeticWord":
+      return !/^\d[\w#]*$/.test(node.value);
+    case "TestBinary":
+      return /^-(?:eq|ne|lt|le|gt|ge)$/.test(node.operator) && !(isNumber(node.left) && isNumber(node.right));
+    case "TestUnary":
+      return /^-[vR]$/.test(node.operator);
+    case "ParameterExpansion":
+      if (node.index !== undefined && !/^(?:\d+|[@*])$/.test(wordText(node.index))) {
+        return node.index.text !== "@" && node.index.text !== "*";
+      }
+      return (
+        node.operation?.type === "Slice" &&
+        !(
+          isNumber(node.operation.offset) &&
+          (node.operation.length === undefined || isNumber(node.operation.length))
+        )
+      );
+    case "Assignment":
+      return node.index !== undefined && !isNumber(node.index);
+    default:
+      return false;
+  }
+}
+
+function isNumber(word: Word): boolean {
+  return word.parts === undefined && /^\s*-?\d*\s*$/.test(word.value);
+}

@@ -1,0 +1,48 @@
+import type { Redirection, Word, WordPart } from "unbash";
+import { UNSEEN } from "./command-pattern.ts";
+
+/** A word as the command gets it, without quotes; UNSEEN in the place of what the shell puts in. */
+export function wordText(word: Word): string {
+  return word.parts === undefined ? word.value : word.parts.map(partText).join("");
+}
+
+function partText(part: WordPart): string {
+  switch (part.type) {
+    case "Literal":
+    case "SingleQuoted":
+    case "AnsiCQuoted":
+      return part.value;
+    case "DoubleQuoted":
+      return part.parts.map(partText).join("");
+    case "Glob":
+    case "LocaleString":
+    case "SimpleExpansion":
+    case "ParameterExpansion":
+    case "CommandExpansion":
+    case "ArithmeticExpansion":
+    case "ProcessSubstitution":
+    case "ExtendedGlob":
+    case "BraceExpansion":
+      return UNSEEN;
+  }
+}
+
+/** What a command reads from a here-document or here-string; null: it reads something else, or nobody can tell. */
+export function hereText(redirections: readonly Redirection[]): string | null {
+  const [input, ...more] = redirections.filter(({ type, ...rest }) => type !== "Redirect" || isInput(rest));
+  if (input === undefined || more.length > 0) return null;
+  if (input.type === "HereString") return input.target === undefined ? null : wordText(input.target);
+  if (input.type === "HereDoc") {
+    if (input.delimiter?.quoted === true) return withoutTabs(input.body.text, input.operator === "<<-");
+    return input.body.parts === undefined ? withoutTabs(input.body.text, input.operator === "<<-") : UNSEEN;
+  }
+  return null;
+}
+
+function isInput(redirection: object): boolean {
+  return "operator" in redirection && ["<", "<&", "<>"].includes(String(redirection.operator));
+}
+
+function withoutTabs(text: string, strips: boolean): string {
+  return strips ? text.replaceAll(/^\t+/gm, "") : text;
+}
