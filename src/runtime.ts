@@ -18,6 +18,7 @@ import { mergeDeltas } from "./run/session/merge-deltas.ts";
 import type { ContextPorts } from "./run/session/read-context.ts";
 import type { Sessions } from "./run/session/sessions.ts";
 import { createDeltaBus } from "./run/session/watch.ts";
+import { createSessionFiles } from "./run/time-travel/files.ts";
 import { createWorker } from "./run/worker/worker.ts";
 import type { SandboxPool } from "./sandboxes/pool.ts";
 import type { SandboxDriver } from "./sandboxes/sandbox.ts";
@@ -114,11 +115,13 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const bus = createDeltaBus();
   const closing = new AbortController();
   opened.defer(() => closing.abort());
+  const files = createSessionFiles({ log: store, snapshots, sandboxes, closed: closing.signal });
   const { tenantLimits } = config;
   const known: ContextPorts & Pick<LoopPorts, "price" | "worstCase"> = {
     ...provideModelFacts(catalogue),
     clock,
-    projectFile(sessionId, agent, name) {
+    async projectFile(sessionId, agent, name) {
+      await files.ready(sessionId);
       const places = [sandboxes.workspacePath(sessionId), agent.workspaceTemplate];
       return readWorkspaceFile(places, name, MAX_PROJECT_FILE);
     },
@@ -129,6 +132,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     bus,
     sandboxes,
     snapshots,
+    files,
     context: known,
     closed: closing.signal,
     tenantLimits,

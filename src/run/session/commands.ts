@@ -13,6 +13,8 @@ import type { Snapshots } from "../../snapshots/snapshot.ts";
 import { prepareImages } from "../../tools/images.ts";
 import type { Knowledge } from "../knowledge.ts";
 import type { LoopPorts } from "../loop-ports.ts";
+import { createTimeTravel } from "../time-travel/commands.ts";
+import type { SessionFiles } from "../time-travel/files.ts";
 import { unpricedBudgets } from "../turn/budget.ts";
 import type { Command, RuleBook, RunQueue } from "../worker/queue.ts";
 import { checkAnswer, interruptOf, isStale, rulesOfAnswer, staleError } from "./answer.ts";
@@ -31,6 +33,7 @@ export interface CommandPorts {
   readonly bus: DeltaBus;
   readonly sandboxes: SandboxPool;
   readonly snapshots: Snapshots;
+  readonly files: SessionFiles;
   readonly context: ContextPorts;
   /** Aborted when the runtime is closed: whoever watches then sees what there is, and the end. */
   readonly closed: AbortSignal;
@@ -59,7 +62,7 @@ const STOP_PATIENCE_MS = 30_000;
  * With a `tenant`: as that tenant may give them. Without: all sessions, and new ones belong to nobody in particular.
  */
 export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
-  const { log, agents, bus, sandboxes, closed, tenantLimits } = ports;
+  const { log, agents, bus, sandboxes, files, closed, tenantLimits } = ports;
 
   async function existing(sessionId: string): Promise<SessionRecord> {
     const session = await log.session(sessionId);
@@ -206,6 +209,17 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
       await sandboxes.erase(sessionId, () => log.erase(sessionId, options));
     },
 
+    ...createTimeTravel({
+      ...{ log, sandboxes, files, existing, checkSessionId, served, clock: ports.context.clock },
+      perMinute: (agent) => ({
+        agent: agent?.limits.sessionsPerMinute ?? null,
+        tenant: tenantLimits.sessionsPerMinute,
+      }),
+      createKeyOf: (key) => createKeyOf(key, tenant),
+      send: (sessionId, message) => sessions.send(sessionId, message),
+      actor: actorOf(tenant),
+    }),
+
     ...createTransfer({ ...ports, clock: ports.context.clock, existing, checkSessionId, tenant }),
 
     interrupts: (filter) => log.interrupts({ ...filter, ...ofTenant }),
@@ -280,6 +294,7 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
 
     async sandbox(sessionId) {
       const { agent } = await existing(sessionId);
+      await files.ready(sessionId);
       return sandboxes.open(sessionId, agents.get(agent));
     },
   };

@@ -4,6 +4,7 @@ import type { Delivery, Entry, InterruptAnswer, PermissionMode } from "../../log
 import type { EraseOptions, SessionFilter, SessionRecord } from "../../log/session-log.ts";
 import type { AddedRule } from "../../log/state.ts";
 import type { Execution, Sandbox } from "../../sandboxes/sandbox.ts";
+import type { TimeTravelCommands } from "../time-travel/time-travel.ts";
 import type { InboxItem } from "../worker/queue.ts";
 import type { CostQuery, CostReport } from "./costs.ts";
 import type { RunEvent } from "./events.ts";
@@ -15,7 +16,7 @@ import type { Transfer } from "./transfer.ts";
  * belongs to a tenant, it holds that tenant's sessions only; others are `not_found`.
  * Everything that creates takes an idempotency key, and a key that was used with other content is a `conflict`.
  */
-export interface Sessions extends Transfer {
+export interface Sessions extends Transfer, TimeTravelCommands {
   /**
    * @throws AppError `not_found` for an unknown agent (with the nearest name), `conflict`, `invalid_input` for a bad id,
    * `rate_limited` where agent or tenant has made too many within a minute.

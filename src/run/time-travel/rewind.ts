@@ -1,0 +1,145 @@
+import type { Clock } from "../../lib/clock.ts";
+import { AppError } from "../../lib/errors.ts";
+import { sha256 } from "../../lib/ids.ts";
+import { canonicalJson, withoutUndefined } from "../../lib/json.ts";
+import type { Entry, HeadMoved, RunFinished, WorkspaceOrigin, WorkspaceSaved } from "../../log/entry.ts";
+import { fold } from "../../log/fold.ts";
+import type { SessionLog, SessionRecord } from "../../log/session-log.ts";
+import type { Hold } from "../../log/time-travel.ts";
+import type { SandboxPool } from "../../sandboxes/pool.ts";
+import { findEntry, placeOf } from "./entry-ref.ts";
+import { type FilesOf, originIn, type SessionFiles, savedAs } from "./files.ts";
+import type { RewindRequest, Rewound } from "./time-travel.ts";
+
+export interface RewindPorts {
+  readonly log: SessionLog;
+  readonly files: SessionFiles;
+  readonly sandboxes: Pick<SandboxPool, "end">;
+  readonly clock: Clock;
+  /** Of the session; undefined where it is not served here. */
+  readonly agent: FilesOf | undefined;
+}
+
+/**
+ * While it is held, nobody takes the session up: what runs in its sandbox is ended, its files are kept, and one step notes that
+ * and the move and what the files have to become. Then the files follow. A process that dies before that step has changed
+ * nothing; after it, whoever uses the files next puts them in order first.
+ */
+export async function rewindSession(
+  session: SessionRecord,
+  request: RewindRequest,
+  ports: RewindPorts,
+): Promise<Rewound> {
+  const { log, files } = ports;
+  const { idempotencyKey: key, ...asked } = request;
+  const fingerprint = sha256(canonicalJson(asked), 32);
+  const earlier = key === undefined ? undefined : await log.rewound(session.id, key, fingerprint);
+  if (earlier !== undefined) {
+    await files.ready(session.id);
+    return resultOf(log, session.id, earlier);
+  }
+  const to = await findEntry(log, session, request.to);
+  const hold = await takeHold(ports, session.id);
+  try {
+    const moved = await move(hold, to, asked, ports, key === undefined ? undefined : { key, fingerprint });
+    await files.settle({ ...hold, due: dueFor(moved.files) ?? null });
+    return await resultOf(log, session.id, moved);
+  } finally {
+    await log.letGo(hold);
+  }
+}
+
+/** @throws AppError `conflict` */
+async function takeHold({ log, files }: RewindPorts, sessionId: string): Promise<Hold> {
+  // What another move has begun is brought to its end first: the branch that is left has its own files then.
+  await files.ready(sessionId);
+  const hold = await log.hold(sessionId, { atRest: true });
+  if (hold?.due === null) return hold;
+  if (hold !== undefined) await log.letGo(hold);
+  throw new AppError("conflict", `the files of the session "${sessionId}" are just being replaced`, {
+    hint: "Try again in a moment.",
+  });
+}
+
+async function move(
+  hold: Hold,
+  to: Entry,
+  { keepFiles = false, actor }: Omit<RewindRequest, "idempotencyKey">,
+  ports: RewindPorts,
+  key: { readonly key: string; readonly fingerprint: string } | undefined,
+): Promise<Entry & HeadMoved> {
+  const { log, files, sandboxes } = ports;
+  const { run, usage, costUsd, unpricedCalls, lostUsd } = fold(await log.tail(hold.sessionId));
+  if (!keepFiles) await sandboxes.end(hold.sessionId);
+  const present = await keepPresent(hold, ports);
+  const origin = keepFiles || present === null ? asNow(present) : await filesFor(hold.sessionId, to, ports);
+  await files.require(origin);
+  // What the branch that is left ends with: its files as they are, and the end of a run that waited for a person.
+  const ended: RunFinished[] =
+    run === null ? [] : [{ type: "runFinished", runId: run.id, reason: "stopped" }];
+  const saved = present === null || present.unchanged ? [] : [present.saved];
+  return log.rewind(hold, {
+    to: to.id,
+    leaving: [...saved, ...ended],
+    moved: {
+      type: "headMoved",
+      spent: { usage, costUsd, unpricedCalls, lostUsd },
+      files: origin,
+      ...withoutUndefined({ actor }),
+    },
+    ...withoutUndefined({ key, due: dueFor(origin) }),
+  });
+}
+
+interface PresentFiles {
+  readonly saved: WorkspaceSaved;
+  /** The log has them already. */
+  readonly unchanged: boolean;
+}
+
+/** Null where there are no snapshots: then the files cannot be replaced, either. */
+async function keepPresent(
+  { sessionId, headId }: Hold,
+  { log, files, clock, agent }: RewindPorts,
+): Promise<PresentFiles | null> {
+  const began = clock.monotonic();
+  const last = originIn(await log.filesAt(sessionId, headId ?? "")).snapshot ?? null;
+  const taken = await files.keep(sessionId, agent, last);
+  if (taken === null) return null;
+  return { saved: savedAs(taken, Math.round(clock.monotonic() - began)), unchanged: taken.unchanged };
+}
+
+/** What the files were at that entry. The beginning is kept like any other moment. */
+async function filesFor(
+  sessionId: string,
+  to: Entry,
+  { log, files, agent }: RewindPorts,
+): Promise<WorkspaceOrigin> {
+  const origin = originIn(await log.filesAt(sessionId, to.id));
+  if (origin.from !== "template") return origin;
+  const template = await files.keepTemplate(agent);
+  return template === null
+    ? origin
+    : { from: "template", snapshot: template.id, skipped: template.skipped.length };
+}
+
+function asNow(present: PresentFiles | null): WorkspaceOrigin {
+  if (present === null) return { from: "now", skipped: 0 };
+  return { from: "now", snapshot: present.saved.snapshot, skipped: present.saved.skipped.length };
+}
+
+/** What they have to become. @pure */
+function dueFor(origin: WorkspaceOrigin | undefined): string | undefined {
+  return origin === undefined || origin.from === "now" ? undefined : origin.snapshot;
+}
+
+async function resultOf(log: SessionLog, sessionId: string, moved: Entry & HeadMoved): Promise<Rewound> {
+  const [session, to, from] = await Promise.all([
+    log.session(sessionId),
+    log.find(sessionId, { id: moved.parentId ?? "" }),
+    log.find(sessionId, { id: moved.from }),
+  ]);
+  if (session === undefined) throw new AppError("not_found", `there is no session "${sessionId}"`);
+  const files = moved.files ?? { from: "now", skipped: 0 };
+  return { session, to: placeOf(to), from: placeOf(from), files };
+}
