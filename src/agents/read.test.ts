@@ -22,6 +22,7 @@ test("a file with a name and a prompt is an agent, and every other field has its
     context: { maxTools: 64, maxToolTokens: 20_000 },
     delivery: "steer",
     permissions: { deny: [], allow: ["*"] },
+    snapshots: { enabled: true, maxFileSize: "10MiB", maxSize: "1GiB" },
     sandbox: { isolation: "auto", memory: "2GiB", processes: 256, fileSize: "1GiB", cpus: 2 },
     limits: { turns: 50, duration: "30m", parallelCalls: 10 },
   });
@@ -186,7 +187,7 @@ test("tells all mistakes at once, each with its place", () => {
       "",
       "harness.json:3:3 prompt",
       "  unknown field",
-      "  Known here: $schema, name, description, systemPrompt, model, workspace, tools, hooks, context, delivery, permissions, sandbox, limits.",
+      "  Known here: $schema, name, description, systemPrompt, model, workspace, tools, hooks, context, delivery, permissions, approvals, snapshots, sandbox, limits.",
     ].join("\n"),
   );
 });

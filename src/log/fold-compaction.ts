@@ -1,5 +1,5 @@
 import type { Message } from "./content.ts";
-import type { Compacted, ResultsCleared } from "./entry.ts";
+import type { Compacted, Entry, ResultsCleared } from "./entry.ts";
 import { isToolCall, spend } from "./fold-answers.ts";
 import { updateRun } from "./fold-messages.ts";
 import { clearedText } from "./notes.ts";
@@ -42,11 +42,13 @@ export function applyResultsCleared(
   state.compactionFailedAt = null;
 }
 
-export function applyCompacted(state: Draft, entry: Compacted): void {
+export function applyCompacted(state: Draft, entry: Entry & Compacted): void {
   const { messages, tokensAfter, tier } = entry;
   const carried = entry.carried as CarriedState;
   const { hooks, sessionHooks, toolUses, ...rest } = carried;
   Object.assign(state, rest);
+  // An earlier release knew nothing of the files: calls can have changed them.
+  state.workspace = carried.workspace ?? { snapshot: null, changedAt: entry.seq };
   // An earlier release may have known less of a run.
   if (carried.run !== null) state.run = { ...BLANK_RUN, ...carried.run };
   state.hooks = new Map(hooks.map((decided) => [hookKey(decided), decided]));
