@@ -71,7 +71,9 @@ test("loads an agent with all that it refers to", async () => {
   });
   expect([...agent.tools.keys()]).toEqual(["shell", "refund"]);
   expect(agent.tools.get("refund")).toMatchObject({ effect: "keyed", timeoutMs: 30_000, parallel: true });
-  expect(agent.policy({ name: "shell", input: {}, effect: "once" }).type).toBe("deny");
+  expect(
+    agent.policy({ name: "shell", input: {}, effect: "once" }, { mode: "default", rules: [] }).type,
+  ).toBe("deny");
 });
 
 test("a scripted agent has a model of its own name", async () => {

@@ -36,6 +36,7 @@ function probe(options: { readonly signal?: AbortSignal; readonly sandbox?: () =
     callId: "call_1",
     operationId: "op_1",
     attempt: 1,
+    ask: () => Promise.reject(new Error("nobody is asked here")),
     signal: options.signal ?? new AbortController().signal,
     sandbox: options.sandbox ?? (async () => sandbox as Partial<Sandbox> as Sandbox),
     emit: (output) => emitted.push(output),

@@ -66,7 +66,7 @@ describe("a run whose budget is used up", () => {
       const session = await before.session();
       const result = await ask(session);
       expect(result).toMatchObject({ reason: "waiting", costUsd: 0.01, error: null });
-      expect(result.interrupt?.request.budget).toMatchObject({
+      expect(budgetOf(result.interrupt)).toMatchObject({
         scope: "run",
         limitUsd: ONE_CALL,
         spentUsd: 0.01,
@@ -136,11 +136,11 @@ describe("a run whose budget is used up", () => {
     await using scenario = await start({ costUsd: ONE_CALL, sessionCostUsd: ONE_CALL + 0.0005 });
     const session = await scenario.session();
     const { interrupt: ofRun } = await ask(session);
-    expect(ofRun?.request.budget.scope).toBe("run");
+    expect(budgetOf(ofRun)?.scope).toBe("run");
     const { headSeq } = await scenario.runtime.sessions.get(session.id);
     await scenario.runtime.sessions.answer(session.id, ofRun?.id ?? "", { action: "raise", limitUsd: 1 });
     const ofSession = await nextInterrupt(scenario, session.id, headSeq);
-    expect(ofSession.request.budget).toMatchObject({ scope: "session", key: session.id });
+    expect(budgetOf(ofSession)).toMatchObject({ scope: "session", key: session.id });
     await scenario.runtime.sessions.answer(session.id, ofSession.interruptId, {
       action: "raise",
       limitUsd: 1,
@@ -178,7 +178,7 @@ describe("a budget that sessions share", () => {
     expect(spent).toBeGreaterThan(DAILY / 2);
     const waiting = results.filter(({ reason }) => reason === "waiting");
     expect(waiting.length).toBeGreaterThan(0);
-    expect(waiting.every(({ interrupt }) => interrupt?.request.budget.scope === "agent")).toBe(true);
+    expect(waiting.every(({ interrupt }) => budgetOf(interrupt)?.scope === "agent")).toBe(true);
 
     const [one] = waiting;
     await scenario.runtime.sessions.answer(one?.sessionId ?? "", one?.interrupt?.id ?? "", {
@@ -195,7 +195,7 @@ describe("a budget that sessions share", () => {
     const config = readConfig({}, { HOLDFAST_TENANT_DAILY_USD: String(ONE_CALL) });
     await using scenario = await start({}, { config });
     const { interrupt } = await ask(await scenario.session());
-    expect(interrupt?.request.budget).toMatchObject({ scope: "tenant", key: "default", limitUsd: ONE_CALL });
+    expect(budgetOf(interrupt)).toMatchObject({ scope: "tenant", key: "default", limitUsd: ONE_CALL });
   });
 
   test("is raised by whoever runs the server, not by a tenant that it holds", async () => {
@@ -266,7 +266,7 @@ test("a request that was given up, because nothing of its answer came for long, 
   const session = await scenario.session();
   const result = await ask(session);
   expect(result).toMatchObject({ reason: "waiting", costUsd: null });
-  expect(result.interrupt?.request.budget.spentUsd).toBeGreaterThan(0.01);
+  expect(budgetOf(result.interrupt)?.spentUsd).toBeGreaterThan(0.01);
   expect(await scenario.runtime.sessions.get(session.id)).toMatchObject({ costUsd: 0, unpricedCalls: 1 });
 });
 
@@ -297,4 +297,8 @@ async function nextInterrupt({ runtime }: Scenario, sessionId: string, after: nu
     if (event.type === "entry" && event.entry.type === "interrupted") return event.entry;
   }
   throw new Error("nobody was asked");
+}
+
+function budgetOf(interrupt: Pick<InterruptRecord, "request"> | null | undefined) {
+  return interrupt?.request.kind === "budget" ? interrupt.request.budget : undefined;
 }

@@ -3,7 +3,7 @@ import { AppError } from "../../lib/errors.ts";
 import type { ApprovalRequest, InterruptAnswer, InterruptRequest, QuestionRequest } from "../../log/entry.ts";
 import { DEFAULT_TENANT } from "../../log/session-log.ts";
 import type { AddedRule } from "../../log/state.ts";
-import { ruleLike } from "../../permissions/rules.ts";
+import { ruleLike } from "../../permissions/rule-like.ts";
 import type { Tool } from "../../tools/tool.ts";
 import { bindingOf, policyCall } from "../calls/permit.ts";
 import type { RunQueue } from "../worker/queue.ts";

@@ -20,7 +20,7 @@ const agent: Agent = {
   name: "x",
   model: { id: "m", fallback: [], cacheLifetime: "5m" },
   hooks: [],
-  limits: { costUsd: null, sessionCostUsd: null, dailyCostUsd: 1 },
+  limits: { ...agentWith().limits, costUsd: null, sessionCostUsd: null, dailyCostUsd: 1 },
 };
 
 let clock: FakeClock;
