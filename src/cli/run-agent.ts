@@ -15,6 +15,7 @@ import { createNotices, isNewSession } from "./notices.ts";
 import { entriesOfOpenRun, titleOf } from "./open-run.ts";
 import { placeWords } from "./place-words.ts";
 import { readPrompt } from "./prompt.ts";
+import { readMode } from "./read-mode.ts";
 import { messageOf, type SendingWishes, userName } from "./sending.ts";
 import { getSession } from "./sessions/session.ts";
 import { shortPath } from "./short-path.ts";
@@ -28,6 +29,7 @@ export interface RunWishes extends SendingWishes {
   readonly continueLatest: boolean;
   readonly files: readonly string[];
   readonly dataDir: string | undefined;
+  readonly allowBypass: boolean;
   readonly json: boolean;
 }
 
@@ -59,6 +61,7 @@ export async function runAgent(wishes: RunWishes, terminal: Terminal): Promise<n
     work: { only: sessionId },
     ...ONE_SHOT,
     notify: notices.tell,
+    allowBypass: wishes.allowBypass,
   });
   const { sessions } = runtime;
   if (known === null) await runtime.session({ id: sessionId, title: titleOf(prompt ?? "") });
@@ -66,6 +69,9 @@ export async function runAgent(wishes: RunWishes, terminal: Terminal): Promise<n
   const record = known ?? (await sessions.get(sessionId));
   const earlier = await entriesOfOpenRun(sessions, record);
   if (interruption.aborted) return exitCodes.interrupted;
+  if (prompt === null && wishes.mode !== undefined) {
+    await sessions.setMode(sessionId, readMode("--mode", wishes.mode), asked.actor);
+  }
   if (earlier.length > 0) notices.tell("taking up the run that was left unfinished");
   return await watchRun(
     {

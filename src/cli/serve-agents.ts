@@ -7,6 +7,7 @@ import { errorResponse, wireError } from "../http/errors.ts";
 import { type HttpServer, serve } from "../http/server.ts";
 import { systemClock } from "../lib/clock.ts";
 import { AppError, errorMessage } from "../lib/errors.ts";
+import { packageVersion } from "../lib/version.ts";
 import type { SessionStatus } from "../log/session-log.ts";
 import { createCatalogue } from "../models/catalogue.ts";
 import { provideModelFacts } from "../provide-models.ts";
@@ -23,7 +24,6 @@ import { oneLine, plain } from "./render/plain.ts";
 import { shellWord } from "./shell-word.ts";
 import { shortPath } from "./short-path.ts";
 import { printLine, stylerFor, type Terminal } from "./terminal.ts";
-import { packageVersion } from "../lib/version.ts";
 
 export interface ServeWishes {
   readonly paths: readonly string[];
@@ -32,6 +32,7 @@ export interface ServeWishes {
   readonly dataDir: string | undefined;
   readonly drainTimeout: string | undefined;
   readonly verbose: boolean;
+  readonly allowBypass: boolean;
 }
 
 type Answer = (request: Request, env: object) => Response | Promise<Response>;
@@ -44,6 +45,7 @@ export async function serveAgents(wishes: ServeWishes, terminal: Terminal): Prom
   const dataDir = commonDataDir(agents, config, terminal.cwd);
   const tokens = config.bearerTokens();
   if (tokens.length === 0) refuseOpenDoor(config.listen.host);
+  if (wishes.allowBypass) refuseBypassFromOutside(config);
   const notices = createNotices(terminal, { json: false });
   const interruption = terminal.interruption();
 
@@ -59,6 +61,7 @@ export async function serveAgents(wishes: ServeWishes, terminal: Terminal): Prom
     dataDir,
     config,
     notify: notices.tell,
+    allowBypass: wishes.allowBypass,
   });
   const unfinished = await countUnfinished(runtime);
   const api = createApp({
@@ -103,6 +106,16 @@ function refuseOpenDoor(host: string): void {
   if (isLoopbackHost(host)) return;
   throw new AppError("invalid_config", `will not listen on ${host} without authentication`, {
     hint: "Whoever reaches the port could run commands. Set a token that callers have to send:\n  export HOLDFAST_TOKENS=$(openssl rand -hex 32)\nor listen on 127.0.0.1.",
+  });
+}
+
+/** Whoever may use a session may switch it to the mode. @throws AppError `invalid_config` */
+function refuseBypassFromOutside({ listen, publicUrl }: Config): void {
+  const hosts = [listen.host, ...(publicUrl === null ? [] : [new URL(publicUrl).hostname])];
+  const outside = hosts.find((host) => !isLoopbackHost(host));
+  if (outside === undefined) return;
+  throw new AppError("invalid_config", `--allow-bypass is not for a server that others reach (${outside})`, {
+    hint: "Listen on 127.0.0.1 without HOLDFAST_PUBLIC_URL, or leave the option out and write rules instead.",
   });
 }
 

@@ -23,6 +23,10 @@ export const run: RunnableCommand = {
       repeatable: true,
     },
     ...sendingOptions,
+    {
+      flags: "--allow-bypass",
+      description: "the mode bypass is possible, which asks for nothing; not without a sandbox",
+    },
     dataDirOption,
     { ...jsonOption, description: "print events as JSON lines (RunEvent), and errors as JSON on stderr" },
   ],
@@ -31,6 +35,10 @@ export const run: RunnableCommand = {
       command: 'holdfast run "Find what is odd in sales.csv" --file sales.csv',
       explanation:
         "what you type meanwhile steers it; exit code 0: done, 1: failed, 9: ended at a limit, 10: stopped by somebody else, 11: waits for a person, 130: Ctrl-C",
+    },
+    {
+      command: 'holdfast run "How would you migrate this?" --mode plan',
+      explanation: "nothing is changed; go on with --continue --mode acceptEdits",
     },
     {
       command: 'holdfast run --continue "And now as a table"',
@@ -51,6 +59,7 @@ export const run: RunnableCommand = {
         continueLatest: input.flag("continue"),
         files: input.list("file"),
         ...sendingWishes(input),
+        allowBypass: input.flag("allowBypass"),
         dataDir: input.text("dataDir"),
         json: input.flag("json"),
       },

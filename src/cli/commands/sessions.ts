@@ -7,6 +7,7 @@ import {
   type RunnableCommand,
   serverOption,
 } from "../command.ts";
+import { exporting, importing } from "./transfer.ts";
 
 const sessionArgument = { syntax: "<session>", description: "its id" };
 const place = [dataDirOption, serverOption];
@@ -142,5 +143,5 @@ function placeOf(input: Input) {
 export const sessions: CommandGroup = {
   name: "sessions",
   summary: "look at sessions, follow, stop and delete them",
-  commands: [list, show, tail, stop, deletion],
+  commands: [list, show, tail, stop, exporting, importing, deletion],
 };

@@ -16,6 +16,11 @@ const options: readonly Option[] = [
     description:
       "how long runs may take to come to the end of their step when it is to end (default: 30s, or HOLDFAST_DRAIN_TIMEOUT)",
   },
+  {
+    flags: "--allow-bypass",
+    description:
+      "sessions may work in the mode bypass, which asks for nothing; only on this machine, and not without a sandbox",
+  },
   { flags: "--verbose", description: "tell of every request" },
 ];
 
@@ -47,6 +52,7 @@ export const start: RunnableCommand = {
         dataDir: input.text("dataDir"),
         drainTimeout: input.text("drainTimeout"),
         verbose: input.flag("verbose"),
+        allowBypass: input.flag("allowBypass"),
       },
       terminal,
     );

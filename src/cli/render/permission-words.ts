@@ -27,7 +27,7 @@ export function permissionWords({ layer, by }: Permission): string {
     case "validation":
       return `validation (${what})`;
     case "mode":
-      return `the mode ${what}`;
+      return /^mode \S+$/.test(what) ? `the ${what}` : what;
     case "rules":
       return `the rule "${what}"`;
     case "classifier":

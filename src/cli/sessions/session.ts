@@ -19,6 +19,8 @@ export interface PlaceWishes {
   readonly dataDir: string | undefined;
   /** The folder or harness.json of the agent whose sessions are meant. */
   readonly agentPath: string | undefined;
+  /** Make the data directory where there is none. Default: that is an error, since reading must not make one. */
+  readonly make?: boolean;
   /** Notices are for programs. */
   readonly json?: boolean;
 }
@@ -65,7 +67,7 @@ export async function openLocalPlace(
   const harness = resolve(terminal.cwd, wishes.agentPath ?? ".");
   const folder = (await isDirectory(harness)) ? harness : dirname(harness);
   const dataDir = config.dataDir ?? join(folder, ".holdfast");
-  if (!(await hasSessions(dataDir))) {
+  if (wishes.make !== true && !(await hasSessions(dataDir))) {
     throw new AppError("not_found", `there are no sessions in ${dataDir}`, {
       hint: "Go to the agent's folder, name the place with --data-dir, or a server with --url.",
     });
