@@ -3,9 +3,9 @@ import { isAppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
 import { noUsage } from "../log/content.ts";
 import {
+  type BudgetRequest,
   ENTRY_VERSION,
   type Entry,
-  type InterruptRequest,
   type NewEntry,
   type Reservation,
 } from "../log/entry.ts";
@@ -299,7 +299,7 @@ const summary = {
   costUsd: 0 as number | null,
 } as const;
 
-const classified: NewEntry = {
+const classified = {
   type: "callClassified",
   runId: "r",
   callId: "c",
@@ -308,9 +308,9 @@ const classified: NewEntry = {
   reason: "",
   model: "m",
   usage: { ...noUsage, input: 1 },
-  costUsd: 0,
+  costUsd: 0 as number | null,
   durationMs: 1,
-};
+} as const;
 
 function called(reservation?: Reservation): NewEntry {
   const call = { type: "modelCalled", runId: "r", model: "m", attempt: 1 } as const;
@@ -334,7 +334,7 @@ function answered(costUsd: number | null, { model = "m" } = {}): NewEntry {
   };
 }
 
-function interrupted(interruptId: string, scope: InterruptRequest["budget"]["scope"]): NewEntry {
+function interrupted(interruptId: string, scope: BudgetRequest["budget"]["scope"]): NewEntry {
   const budget = { scope, key: scope === "run" ? "r" : "x", limitUsd: 1, spentUsd: 1, neededUsd: 0.5 };
   return { type: "interrupted", runId: "r", interruptId, request: { kind: "budget", message: "?", budget } };
 }
