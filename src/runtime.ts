@@ -12,6 +12,7 @@ import { createCatalogue } from "./models/catalogue.ts";
 import type { ModelResolver } from "./models/model.ts";
 import { provideModelFacts, provideModels } from "./provide-models.ts";
 import { provideSandboxes } from "./provide-sandboxes.ts";
+import { cleanSnapshots, provideSnapshots, saveFilesOf } from "./provide-snapshots.ts";
 import type { LoopPorts } from "./run/loop-ports.ts";
 import { createSessions } from "./run/session/commands.ts";
 import { mergeDeltas } from "./run/session/merge-deltas.ts";
@@ -24,7 +25,6 @@ import type { SandboxPool } from "./sandboxes/pool.ts";
 import type { SandboxDriver } from "./sandboxes/sandbox.ts";
 import { readWorkspaceFile } from "./sandboxes/workspace-file.ts";
 import { openSession, type Session } from "./session.ts";
-import { diskSnapshots } from "./snapshots/disk.ts";
 import { openSqliteStore } from "./stores/sqlite/sqlite.ts";
 import type { Store } from "./stores/store.ts";
 import { builtinTools } from "./tools/builtin/builtin.ts";
@@ -111,7 +111,8 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const sandboxes = opened.use(
     provideSandboxes({ dataDir, drivers: options.sandboxes, idleMs: options.sandboxIdleMs, notify }),
   );
-  const snapshots = diskSnapshots({ directory: join(dataDir, "snapshots"), clock });
+  const snapshots = provideSnapshots(dataDir, clock);
+  const cleaner = options.work === "none" ? null : opened.use(cleanSnapshots(snapshots, store, notify));
   const bus = createDeltaBus();
   const closing = new AbortController();
   opened.defer(() => closing.abort());
@@ -130,7 +131,13 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     log: store,
     agents,
     bus,
-    sandboxes,
+    sandboxes: {
+      ...sandboxes,
+      async erase(...erased: Parameters<SandboxPool["erase"]>) {
+        await sandboxes.erase(...erased);
+        cleaner?.soon();
+      },
+    },
     snapshots,
     files,
     context: known,
@@ -153,6 +160,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
         ...known,
         tenantDailyUsd: config.tenantDailyUsd,
         sandbox: async (sessionId) => sessions.sandbox(sessionId),
+        saveFiles: saveFilesOf(snapshots, sandboxes),
       },
       onIdle: (sessionId) => {
         sandboxes
