@@ -274,7 +274,8 @@ async function found(work: Promise<unknown>): Promise<boolean> {
   }
 }
 
-async function namesIn(folder: string): Promise<readonly string[]> {
+/** None of a folder that does not exist. */
+export async function namesIn(folder: string): Promise<readonly string[]> {
   return readdir(folder).catch((error) => {
     if (systemErrorCode(error) === "ENOENT") return [];
     throw error;

@@ -1,9 +1,9 @@
-import { mkdir, readdir, rm, stat } from "node:fs/promises";
+import { mkdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../lib/clock.ts";
 import { AppError, isAppError, systemErrorCode } from "../lib/errors.ts";
 import { sha256 } from "../lib/ids.ts";
-import { openBlobs } from "./blobs.ts";
+import { namesIn, openBlobs } from "./blobs.ts";
 import { encodeManifest, parseManifest } from "./manifest.ts";
 import { restoreSnapshot } from "./restore.ts";
 import type { Manifest, Snapshots } from "./snapshot.ts";
@@ -86,7 +86,6 @@ export function diskSnapshots({ directory, clock, kept = [] }: DiskSnapshotsOpti
     has: async (id) => isHash(id) && manifests.has(id),
 
     async collect(inUse, signal) {
-      await prepare();
       const before = clock.now() - UNUSED_MS;
       let snapshots = 0;
       for await (const id of manifests.list()) {
@@ -153,7 +152,7 @@ function checkedHash(hash: string): string {
 
 /** What processes that died were writing. */
 async function removeOld(folder: string, before: number): Promise<void> {
-  for (const name of await readdir(folder)) {
+  for (const name of await namesIn(folder)) {
     const path = join(folder, name);
     const found = await stat(path).catch(() => undefined);
     if (found !== undefined && found.mtimeMs < before) await rm(path, { recursive: true, force: true });

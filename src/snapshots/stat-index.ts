@@ -1,8 +1,9 @@
-import { open, readdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
+import { open, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { systemErrorCode } from "../lib/errors.ts";
 import { newId, sha256 } from "../lib/ids.ts";
 import { isRecord } from "../lib/json.ts";
+import { namesIn } from "./blobs.ts";
 import type { FoundFile } from "./scan.ts";
 
 /**
@@ -67,7 +68,7 @@ export function openStatIndex(
       };
     },
     async prune() {
-      for (const name of await readdir(folder)) {
+      for (const name of await namesIn(folder)) {
         const path = join(folder, name);
         const workspace = (await readStored(path))?.workspace;
         if (workspace === undefined || (await isMissing(workspace))) await unlink(path).catch(() => {});
