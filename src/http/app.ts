@@ -12,6 +12,7 @@ import { idempotencyKeyHeader, sessionHeader } from "./headers.ts";
 import { openApiDocument } from "./openapi.ts";
 import { type Call, type HttpEnv, mount, type Route } from "./route.ts";
 import { agentRoutes } from "./routes/agents.ts";
+import { approveRoutes } from "./routes/approve.ts";
 import { contextRoutes } from "./routes/context.ts";
 import { costRoutes } from "./routes/costs.ts";
 import { eventRoutes } from "./routes/events.ts";
@@ -90,6 +91,7 @@ export function apiRoutes(deps: HttpDeps): readonly Route[] {
     messageRoutes,
     eventRoutes,
     interruptRoutes,
+    approveRoutes,
     permissionRoutes,
     costRoutes,
     execRoutes,
@@ -139,6 +141,7 @@ function withDefaults(options: HttpOptions): HttpDeps {
   return {
     sessions: options.sessions,
     agents: options.agents,
+    ...(options.links === undefined ? {} : { links: options.links }),
     uploadDir: options.uploadDir ?? tmpdir(),
     importBytes: options.importBytes ?? IMPORT_BYTES,
     heartbeatMs: options.heartbeatMs ?? 15_000,

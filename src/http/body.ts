@@ -12,6 +12,22 @@ import { httpProblem, wireError } from "./errors.ts";
  * when the bodies of other requests take the memory that there is for them.
  */
 export async function readJson(request: Request, limit: number, budget: BodyBudget): Promise<unknown> {
+  const bytes = await readAll(request, limit, budget);
+  if (bytes.length === 0) return undefined;
+  requireJson(request);
+  return parseJson(decodeUtf8(bytes));
+}
+
+/** What a form of a web page sends. @throws AppError as `readJson`. */
+export async function readForm(
+  request: Request,
+  limit: number,
+  budget: BodyBudget,
+): Promise<URLSearchParams> {
+  return new URLSearchParams(decodeUtf8(await readAll(request, limit, budget)));
+}
+
+async function readAll(request: Request, limit: number, budget: BodyBudget): Promise<Uint8Array> {
   using share = budget.open();
   const announced = Number(request.headers.get("content-length") ?? 0);
   if (announced <= limit) share.hold(announced);
@@ -22,9 +38,7 @@ export async function readJson(request: Request, limit: number, budget: BodyBudg
     share.hold(size);
     chunks.push(chunk);
   }
-  if (chunks.length === 0) return undefined;
-  requireJson(request);
-  return parseJson(decodeUtf8(Buffer.concat(chunks)));
+  return Buffer.concat(chunks);
 }
 
 const jsonHint =

@@ -1,5 +1,6 @@
 import type { AgentRegistry } from "../agents/registry.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { LinkSigner } from "../run/approvals/link.ts";
 import type { Sessions } from "../run/session/sessions.ts";
 import type { BearerAuth } from "./auth.ts";
 import type { DefectLog } from "./errors.ts";
@@ -17,6 +18,8 @@ export interface HttpOptions {
   readonly draining?: () => boolean;
   /** Origins of web pages elsewhere that may call, for example "https://console.example.test". Default: none. */
   readonly allowedOrigins?: readonly string[];
+  /** Reads the links that are sent to people who may answer questions. Without it there are none. */
+  readonly links?: Pick<LinkSigner, "read">;
   /** Where uploads wait until they are whole. Default: the system's directory for temporary files. */
   readonly uploadDir?: string;
   /** Memory for JSON bodies that are being read, over all requests. More of them are answered with 503. Default 128 MiB. */
@@ -33,5 +36,6 @@ export interface HttpOptions {
 
 /** What the routes work with: the options with every default filled in. */
 export type HttpDeps = Required<
-  Omit<HttpOptions, "auth" | "allowedOrigins" | "bodyBytes" | "sessionsOf" | "version">
->;
+  Omit<HttpOptions, "auth" | "allowedOrigins" | "bodyBytes" | "links" | "sessionsOf" | "version">
+> &
+  Pick<HttpOptions, "links">;
