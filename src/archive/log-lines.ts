@@ -108,6 +108,7 @@ async function* splitLines(source: AsyncIterable<Buffer>, maxLine: number): Asyn
   for await (const chunk of source) {
     let from = 0;
     for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, from)) {
+      if (length + end - from > maxLine) throw lineTooLong(maxLine);
       yield Buffer.concat([...begun, chunk.subarray(from, end)]);
       begun = [];
       length = 0;
@@ -115,9 +116,13 @@ async function* splitLines(source: AsyncIterable<Buffer>, maxLine: number): Asyn
     }
     begun.push(chunk.subarray(from));
     length += chunk.length - from;
-    if (length > maxLine) throw damaged(`its log has a line of more than ${maxLine} bytes`);
+    if (length > maxLine) throw lineTooLong(maxLine);
   }
   if (length > 0) throw damaged("the last line of its log has no end");
+}
+
+function lineTooLong(maxLine: number): AppError {
+  return damaged(`its log has a line of more than ${maxLine} bytes`);
 }
 
 function entryIn(

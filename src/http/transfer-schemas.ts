@@ -29,5 +29,6 @@ export const importedSessionSchema = z
     session: sessionSchema,
     created: z.boolean().meta({ description: "False: this file was imported under this id before." }),
     id: z.string().meta({ description: "Of the file: the SHA-256 of its manifest." }),
+    served: z.boolean().meta({ description: "Whether its agent is served here." }),
   })
   .meta({ id: "ImportedSession" });

@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises";
+import type { AgentRegistry } from "../../agents/registry.ts";
 import { type ArchiveLimits, DEFAULT_LIMITS } from "../../archive/archive.ts";
 import { changed } from "../../archive/content.ts";
 import { prepareExport } from "../../archive/export-session.ts";
@@ -63,12 +64,15 @@ export interface ImportResult {
   readonly created: boolean;
   /** Of the file. */
   readonly id: string;
+  /** Whether its agent is served here; else it waits until it is. */
+  readonly served: boolean;
 }
 
 export interface TransferPorts {
   readonly log: SessionLog & Pick<RunQueue, "inbox">;
   readonly sandboxes: Pick<SandboxPool, "workspacePath" | "draft" | "adopt">;
   readonly snapshots: Snapshots;
+  readonly agents: Pick<AgentRegistry, "list">;
   readonly clock: Clock;
   /** The session, where the caller may see it. @throws AppError `not_found` */
   readonly existing: (sessionId: string) => Promise<SessionRecord>;
@@ -109,7 +113,8 @@ export function createTransfer(ports: TransferPorts): Transfer {
         expect,
       });
       const wanted = importedSession(staged, { as, tenant: tenant ?? ports.tenant ?? DEFAULT_TENANT });
-      return { ...(await bringIn(ports, staged, wanted)), id: staged.id };
+      const served = ports.agents.list().some(({ name }) => name === wanted.agent);
+      return { ...(await bringIn(ports, staged, wanted)), id: staged.id, served };
     },
   };
 }
@@ -187,7 +192,7 @@ async function bringIn(
   { log, sandboxes, snapshots }: TransferPorts,
   staged: Staged,
   wanted: ImportedSession,
-): Promise<Omit<ImportResult, "id">> {
+): Promise<Pick<ImportResult, "session" | "created">> {
   const { id } = wanted;
   const isKept = async (sessionId: string) => (await log.session(sessionId)) !== undefined;
   const make = () => log.importSession(wanted, staged.entries(id));
