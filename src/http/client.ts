@@ -14,6 +14,7 @@ import { idempotencyKeyHeader, sessionHeader } from "./headers.ts";
 import { readExecution } from "./remote-execution.ts";
 import type { AgentSummary, Directory, Invocation, InvocationAnswer, WrittenFile } from "./schemas.ts";
 import { sessionCursor } from "./session-cursor.ts";
+import { remoteTimeTravel } from "./time-travel-client.ts";
 import { remoteTransfer } from "./transfer-client.ts";
 import { createTransport, type TransportOptions } from "./transport.ts";
 
@@ -77,6 +78,7 @@ export function createClient(options: TransportOptions): Client {
   }
 
   return {
+    ...remoteTimeTravel(transport),
     agents: async () => (await get<{ agents: readonly AgentSummary[] }>("/v1/agents")).agents,
     ping: () => get("/ping"),
 
