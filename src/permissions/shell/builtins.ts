@@ -1,4 +1,4 @@
-import { UNSEEN } from "./command-pattern.ts";
+import { mayBeOption, UNSEEN } from "./command-pattern.ts";
 import { NOTHING_INSIDE, type Opened, opaqueBecause } from "./opened.ts";
 import { changesMeaning } from "./variables.ts";
 
@@ -52,7 +52,7 @@ export function openBuiltin(name: string, words: readonly string[]): Opened | un
     case "getopts":
       return openReading(name, args);
     case "printf":
-      return args[0]?.startsWith("-v") || args[0]?.startsWith(UNSEEN) ? openReading(name, args) : undefined;
+      return args[0]?.startsWith("-v") || mayBeOption(args[0] ?? "") ? openReading(name, args) : undefined;
     case "unset":
     case "wait":
     case "test":
@@ -118,7 +118,7 @@ function openReading(name: string, args: readonly string[]): Opened {
   const calls = name !== "read" && name !== "printf" && args.some((arg) => /^-\w*[Cc]/.test(arg));
   const names = name === "printf" ? args.slice(0, 2) : args;
   const isDangerous = names.some(
-    (arg) => arg.includes("[") || arg.startsWith(UNSEEN) || changesMeaning(arg.replace(/^-v/, "")),
+    (arg) => arg.includes("[") || mayBeOption(arg) || changesMeaning(arg.replace(/^-v/, "")),
   );
   const opaque = calls || isDangerous ? [`${name} can change what the rest does`] : [];
   return { ...NOTHING_INSIDE, opaque, setsVariables: true };
@@ -127,7 +127,7 @@ function openReading(name: string, args: readonly string[]): Opened {
 /** `test -v 'a[$(command)]'` runs the command. */
 function withIndex(name: string, args: readonly string[]): Opened | undefined {
   const names =
-    name === "unset" || name === "wait" || args.some((arg) => /^-[vR]$/.test(arg) || arg.startsWith(UNSEEN));
+    name === "unset" || name === "wait" || args.some((arg) => /^-[vR]$/.test(arg) || mayBeOption(arg));
   const hasIndex = args.some((arg) => arg.includes("[") && arg !== "[");
   return names && hasIndex ? opaqueBecause(`${name} can run commands that are in an index`) : undefined;
 }

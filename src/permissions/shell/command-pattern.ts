@@ -2,8 +2,13 @@ import { anyHolds, type Holds, matchesParts } from "../match.ts";
 
 /** Between words, so that a space within a word is none between words. */
 export const SEPARATOR = "\u0001";
-/** In a word: what stands here is only known when the command runs. May be nothing, and may be several words. */
+/** In a word: what stands here is only known when the command runs; twice where the shell may split it into several words. */
 export const UNSEEN = "\0";
+
+/** Whether a word may turn out to be an option, or to contain one: UNSEEN at its beginning, or where the shell splits words. */
+export function mayBeOption(word: string): boolean {
+  return word.startsWith(UNSEEN) || word.includes(UNSEEN + UNSEEN);
+}
 
 /** What `shell(npm test*)` says of one command. */
 export interface CommandPattern {

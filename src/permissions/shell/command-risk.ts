@@ -1,6 +1,6 @@
 import type { Risk } from "../../log/entry.ts";
 import { type Place, placeOf } from "../paths.ts";
-import { UNSEEN } from "./command-pattern.ts";
+import { mayBeOption, UNSEEN } from "./command-pattern.ts";
 import { type RiskRow, riskTable } from "./risk-table.ts";
 
 /** What is known of a command, or of one that nobody knows. @param directories where it may run. */
@@ -29,7 +29,7 @@ export function rowOf(words: readonly string[]): RiskRow | undefined {
   const [first = "", ...args] = words;
   const name = first.replace(/^\/(?:usr\/(?:local\/)?)?s?bin\//, "");
   const text = `\n${args.join("\n")}`;
-  const optionsMayHide = args.some((arg) => arg.startsWith(UNSEEN));
+  const optionsMayHide = args.some((arg) => mayBeOption(arg));
   return byName.get(name)?.find(({ when, unless }) => {
     if (when !== undefined && !when.test(text)) return false;
     return unless === undefined || !(unless.test(text) || optionsMayHide);

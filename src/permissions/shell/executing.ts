@@ -1,5 +1,5 @@
 import { baseName } from "./command.ts";
-import { UNSEEN } from "./command-pattern.ts";
+import { mayBeOption, UNSEEN } from "./command-pattern.ts";
 import { isSimpleSed } from "./sed.ts";
 
 /**
@@ -59,6 +59,8 @@ export function executedBy(name: string, words: readonly string[]): string | nul
   }
   const pattern = RUNS.get(name);
   if (pattern === undefined) return readsCode(name, args);
+  const options = args.slice(0, args.includes("--") ? args.indexOf("--") : undefined);
+  if (options.some(mayBeOption)) return `an option of ${name} is only known when it runs`;
   return pattern.test(`\n${args.join("\n")}`) ? `an option of ${name} can run commands` : null;
 }
 
@@ -92,7 +94,7 @@ function executedByGit(args: readonly string[]): string | null {
   let at = 0;
   for (; at < args.length; at++) {
     const arg = args[at] ?? "";
-    if (arg.startsWith(UNSEEN)) return "an option of git is only known when it runs";
+    if (mayBeOption(arg)) return "an option of git is only known when it runs";
     if (!arg.startsWith("-")) break;
     if (arg === "-c") {
       if (!HARMLESS_SETTINGS.test(args[at + 1] ?? "")) return "git -c can make git run commands";
@@ -122,6 +124,9 @@ function executedByGit(args: readonly string[]): string | null {
     config:
       /^(?:alias|core\.(?:pager|editor|sshcommand|fsmonitor|hookspath|gitproxy|askpass)|diff\.|difftool|merge|filter|credential|gpg|pager|sequence|uploadpack|receive|protocol|include|url|http|remote|submodule|browser|web|man|interactive|sendemail|init\.templatedir)/i,
   };
+  const isSensitive = subcommand in runs || /^(?:pull|push|ls-remote|archive)$/.test(subcommand);
+  if (isSensitive && rest.some(mayBeOption))
+    return `an option of git ${subcommand} is only known when it runs`;
   return rest.some((arg) => runs[subcommand]?.test(arg)) ? `git ${subcommand} runs what it is given` : null;
 }
 
@@ -134,7 +139,7 @@ function executedByAwk(args: readonly string[]): string | null {
       at += 1;
       break;
     }
-    if (arg.startsWith(UNSEEN)) return "the program of awk is only known when it runs";
+    if (mayBeOption(arg)) return "the program of awk is only known when it runs";
     if (!arg.startsWith("-")) break;
     if (arg === "-F" || arg === "-v") at += 1;
     else if (!/^-[Fv]./.test(arg)) return `awk ${arg} loads a program`;

@@ -1,4 +1,5 @@
 import type { SyntaxNode, Word } from "unbash";
+import { changesMeaning } from "./variables.ts";
 import { wordText } from "./words.ts";
 
 /** Why this piece of syntax can do what its text does not show, by itself; null: it cannot. */
@@ -7,8 +8,20 @@ export function dangerOf(node: SyntaxNode, isPosixShell: boolean): string | null
   switch (node.type) {
     case "CommandExpansion":
     case "ProcessSubstitution":
-    case "ArithmeticCommandExpansion":
       return node.script === undefined ? "a part of it is not understood" : null;
+    case "ArithmeticCommandExpansion":
+      return "a calculation with the output of a command can run commands that are in it";
+    case "TestBinary":
+      return calculates(node.operator) && !(isOperand(node.left) && isOperand(node.right))
+        ? "a comparison of numbers can run commands that are in a text"
+        : null;
+    case "TestUnary":
+      return /^-[vR]$/.test(node.operator) && !isOperand(node.operand)
+        ? "a test of a variable can run commands that are in an index"
+        : null;
+    case "For":
+    case "Select":
+      return nameDanger(wordText(node.name));
     case "ArithmeticExpansion":
       return node.expression === undefined && !/^\$(?:\(\(\s*\)\)|\[\s*\])$/.test(node.text)
         ? "a calculation is not understood"
@@ -16,12 +29,15 @@ export function dangerOf(node: SyntaxNode, isPosixShell: boolean): string | null
     case "ArithmeticCommand":
       return node.expression === undefined ? "a calculation is not understood" : null;
     case "ArithmeticWord":
-      return /['"\\]|\$[\d@*!{-]/.test(node.value) && !/^\$\{#?\w+\}$/.test(node.value)
+      return /['"\\`]|\$[\d@*!{(-]/.test(node.value) && !/^\$\{#?\w+\}$/.test(node.value)
         ? "a calculation with quotes or parameters can run commands"
         : null;
     case "ExtendedGlob":
       return "bash reads a pattern like !(x) in two ways";
     case "ParameterExpansion":
+      if (node.operation?.type === "Default" && node.operation.operator.includes("=")) {
+        return nameDanger(node.parameter);
+      }
       if (node.operation?.type === "Unknown") return "an expansion is not understood";
       if (node.operation?.type === "Transform" && wordText(node.operation.operand) === "P")
         return "an expansion with @P runs commands that are in the variable";
@@ -35,6 +51,19 @@ export function dangerOf(node: SyntaxNode, isPosixShell: boolean): string | null
     default:
       return null;
   }
+}
+
+function nameDanger(name: string): string | null {
+  return changesMeaning(name) ? `${name}= changes what commands do` : null;
+}
+
+function calculates(operator: string): boolean {
+  return /^-(?:eq|ne|lt|le|gt|ge)$/.test(operator);
+}
+
+/** A number, or a variable by its name: what is in that is looked at where it gets its text. */
+function isOperand(word: Word): boolean {
+  return /^(?:-?\d+|[A-Za-z_]\w*|"?\$(?:[A-Za-z_]\w*|[?#])"?|"?\$\{#?[A-Za-z_]\w*\}"?)$/.test(word.text);
 }
 
 /** What other shells take for something else, which may be a command: `[[ a || rm x ]]`, `$[1 | rm]`. */
@@ -99,7 +128,7 @@ export function evaluatesVariables(node: SyntaxNode): boolean {
     case "ArithmeticWord":
       return !/^\d[\w#]*$/.test(node.value);
     case "TestBinary":
-      return /^-(?:eq|ne|lt|le|gt|ge)$/.test(node.operator) && !(isNumber(node.left) && isNumber(node.right));
+      return calculates(node.operator) && !(isNumber(node.left) && isNumber(node.right));
     case "TestUnary":
       return /^-[vR]$/.test(node.operator);
     case "ParameterExpansion":

@@ -1,5 +1,5 @@
 import { baseName } from "./command.ts";
-import { UNSEEN } from "./command-pattern.ts";
+import { mayBeOption } from "./command-pattern.ts";
 import { pathsIn, rowOf } from "./command-risk.ts";
 
 /** A file that a command reads or changes, as far as its words tell: for rules that forbid, which need not be certain. */
@@ -66,7 +66,7 @@ export function writesOf(words: readonly string[]): readonly NamedFile[] {
 
 function hasFlag(words: readonly string[], flag: RegExp): boolean {
   return words.slice(1).some((word) => {
-    if (word.startsWith(UNSEEN)) return true;
+    if (mayBeOption(word)) return true;
     if (word.startsWith("--"))
       return flag.test(word.slice(2)) && word.length > 3 && /recursive|archive/.test(word);
     return /^-\w+$/.test(word) && flag.test(word);

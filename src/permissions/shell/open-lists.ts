@@ -1,4 +1,4 @@
-import { UNSEEN } from "./command-pattern.ts";
+import { mayBeOption, UNSEEN } from "./command-pattern.ts";
 import { type InnerCommand, NOTHING_INSIDE, type Opened, opaqueBecause } from "./opened.ts";
 import { readOptions } from "./options.ts";
 
@@ -37,18 +37,14 @@ export function openFind(words: readonly string[]): Opened {
     if (inner.length > 0) commands.push({ words: inner.map((each) => each.replaceAll("{}", UNSEEN)) });
     if (end !== -1) at = end;
   }
-  // An unseen word may be such an action; paths before the first expression are none, unless there is nothing else.
-  const firstAction = words.findIndex((word, i) => i > 0 && /^[-(!]/.test(word));
-  const unclear = words.findIndex((word, i) => i > 0 && word.startsWith(UNSEEN));
-  if (unclear > 0 && firstAction > 0 && unclear > firstAction && !followsTest(words, unclear)) {
-    opaque.push("an action of find is only known when it runs");
-  }
+  const isUnclear = words.some((word, i) => i > 0 && mayBeOption(word) && !isValue(words, i));
+  if (isUnclear) opaque.push("an action of find is only known when it runs");
   return { ...NOTHING_INSIDE, commands, opaque };
 }
 
-/** `-name *.ts`: the word is the value of a test. */
-function followsTest(words: readonly string[], at: number): boolean {
-  return /^-(?:i?name|i?path|i?regex|i?wholename|newer\w*|size|mtime|mmin|type|user|group|perm|maxdepth|mindepth)$/.test(
-    words[at - 1] ?? "",
-  );
+/** `-name *.ts`, `-name "$x"`: a pattern, which is one word or, unquoted, the names of files. */
+function isValue(words: readonly string[], at: number): boolean {
+  const isTest =
+    /^-(?:i?name|i?path|i?regex|i?wholename|newer\w*|size|mtime|mmin|type|user|group|perm|maxdepth|mindepth)$/;
+  return isTest.test(words[at - 1] ?? "") && !words[at]?.includes(UNSEEN + UNSEEN);
 }

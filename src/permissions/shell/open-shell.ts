@@ -1,4 +1,4 @@
-import { UNSEEN } from "./command-pattern.ts";
+import { mayBeOption, UNSEEN } from "./command-pattern.ts";
 import { NOTHING_INSIDE, type Opened, opaqueBecause } from "./opened.ts";
 
 /** Those whose language is read here; of others (zsh, fish) the arguments are not looked into. */
@@ -39,7 +39,7 @@ function readShellOptions(words: readonly string[]): ShellOptions | undefined {
   let at = 1;
   for (; at < words.length; at++) {
     const word = words[at] ?? "";
-    if (word.startsWith(UNSEEN)) return undefined;
+    if (mayBeOption(word)) return undefined;
     if (word === "--") return { next: at + 1, hasCommand };
     if (LONG.has(word)) continue;
     if (!/^[-+]./.test(word)) break;

@@ -1,6 +1,6 @@
 import { openBuiltin } from "./builtins.ts";
 import { baseName } from "./command.ts";
-import { UNSEEN } from "./command-pattern.ts";
+import { mayBeOption, UNSEEN } from "./command-pattern.ts";
 import { executedBy } from "./executing.ts";
 import { openFind, openXargs } from "./open-lists.ts";
 import { openShell, SHELLS } from "./open-shell.ts";
@@ -83,8 +83,7 @@ function openWrapper(words: readonly string[], wrapper: Wrapper): Opened {
   if (options === undefined) return opaqueBecause(`the options of ${name} are not understood`);
   if (options.given.some(([option]) => wrapper.asks?.includes(option))) return NOTHING_INSIDE;
   const before = words.slice(options.next, options.next + (wrapper.before ?? 0));
-  if (before.some((word) => word.startsWith(UNSEEN)))
-    return opaqueBecause(`what ${name} starts is not clear`);
+  if (before.some((word) => mayBeOption(word))) return opaqueBecause(`what ${name} starts is not clear`);
   const assignments = wrapper.changesWho ? countAssignments(words, options.next) : 0;
   const from = options.next + before.length + assignments;
   const opaque = dangerousNames(words.slice(options.next, options.next + assignments));
@@ -110,7 +109,7 @@ function openEnv(words: readonly string[]): Opened {
   if (options === undefined) return opaqueBecause("the options of env are not understood");
   const start = words[options.next] === "-" ? options.next + 1 : options.next;
   const from = start + countAssignments(words, start);
-  const isUnseen = words.slice(start, from + 1).some((word) => word.startsWith(UNSEEN));
+  const isUnseen = words.slice(start, from + 1).some((word) => mayBeOption(word));
   return {
     ...NOTHING_INSIDE,
     isWrapper: true,

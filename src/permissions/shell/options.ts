@@ -1,4 +1,4 @@
-import { UNSEEN } from "./command-pattern.ts";
+import { mayBeOption } from "./command-pattern.ts";
 
 /** The options of a command as far as they matter to find what follows them. Any other one makes the rest unclear. */
 export interface OptionSpec {
@@ -24,7 +24,7 @@ export function readOptions(words: readonly string[], start: number, spec: Optio
   let at = start;
   for (; at < words.length; at++) {
     const word = words[at] ?? "";
-    if (word.startsWith(UNSEEN)) return undefined;
+    if (mayBeOption(word)) return undefined;
     if (word === "--") return { next: at + 1, given };
     if (!word.startsWith("-") || word === "-") break;
     const option = word.startsWith("--") ? readLong(word.slice(2), spec) : readShort(word.slice(1), spec);

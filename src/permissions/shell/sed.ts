@@ -1,3 +1,5 @@
+import { mayBeOption } from "./command-pattern.ts";
+
 const ADDRESS = String.raw`(?:\d+(?:~\d+)?|\$|/(?:[^/\\\n]|\\.)*/[IM]*)`;
 const SUBSTITUTE = String.raw`[sy]([^\w\s\\])(?:(?!\1)[^\\\n]|\\[\s\S])*\1(?:(?!\1)[^\\]|\\[\s\S])*\1[gpiIM\d]*`;
 const TEXT = String.raw`[aic](?:\\\n)?[^\n]*`;
@@ -27,7 +29,7 @@ export function isSimpleSed(args: readonly string[]): boolean {
       )
     ) {
       if (arg === "-") operands.push(arg);
-    } else if (arg.startsWith("-") || arg.startsWith("\0")) return false;
+    } else if (arg.startsWith("-") || mayBeOption(arg)) return false;
     else operands.push(arg);
   }
   if (!hasScript) scripts.push(operands[0] ?? "");

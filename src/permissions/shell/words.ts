@@ -3,27 +3,30 @@ import { UNSEEN } from "./command-pattern.ts";
 
 /** A word as the command gets it, without quotes; UNSEEN in the place of what the shell puts in. */
 export function wordText(word: Word): string {
-  return word.parts === undefined ? word.value : word.parts.map(partText).join("");
+  return word.parts === undefined ? word.value : word.parts.map((part) => partText(part, false)).join("");
 }
 
-function partText(part: WordPart): string {
+function partText(part: WordPart, isQuoted: boolean): string {
   switch (part.type) {
     case "Literal":
     case "SingleQuoted":
     case "AnsiCQuoted":
       return part.value;
     case "DoubleQuoted":
-      return part.parts.map(partText).join("");
+      return part.parts.map((each) => partText(each, true)).join("");
     case "Glob":
     case "LocaleString":
-    case "SimpleExpansion":
-    case "ParameterExpansion":
-    case "CommandExpansion":
     case "ArithmeticExpansion":
     case "ProcessSubstitution":
     case "ExtendedGlob":
     case "BraceExpansion":
       return UNSEEN;
+    case "SimpleExpansion":
+    case "ParameterExpansion":
+      // "$@" and "${x[@]}" are several words, also in quotes.
+      return isQuoted && !part.text.includes("@") ? UNSEEN : UNSEEN + UNSEEN;
+    case "CommandExpansion":
+      return isQuoted ? UNSEEN : UNSEEN + UNSEEN;
   }
 }
 
