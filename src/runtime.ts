@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import type { Agent } from "./agents/agent.ts";
 import type { BuiltAgent } from "./agents/build.ts";
 import { type AgentDefinition, defineAgent } from "./agents/define.ts";
 import { loadAgentOrThrow } from "./agents/load.ts";
@@ -11,8 +12,10 @@ import type { SessionLog } from "./log/session-log.ts";
 import { createCatalogue } from "./models/catalogue.ts";
 import type { ModelResolver } from "./models/model.ts";
 import { provideModelFacts, provideModels } from "./provide-models.ts";
+import { provideNotices } from "./provide-notices.ts";
 import { provideSandboxes } from "./provide-sandboxes.ts";
 import { cleanSnapshots, provideSnapshots, saveFilesOf } from "./provide-snapshots.ts";
+import type { LinkSigner } from "./run/approvals/link.ts";
 import type { LoopPorts } from "./run/loop-ports.ts";
 import { createSessions } from "./run/session/commands.ts";
 import { mergeDeltas } from "./run/session/merge-deltas.ts";
@@ -35,6 +38,8 @@ export interface Runtime extends AsyncDisposable {
   /** The sessions of one tenant, as it may see and use them. */
   sessionsOf(tenant: string): Sessions;
   readonly agents: AgentRegistry;
+  /** Reads the links that are sent to people who may answer questions; undefined unless there is a `publicUrl`. */
+  readonly links: LinkSigner | undefined;
   /**
    * A new session, or the one with the id. The agent may be left out when there is only one.
    * @throws AppError `conflict` when the session with the id belongs to another agent.
@@ -82,10 +87,20 @@ export interface RuntimeOptions {
    * `none`: reads and gives commands only. A session's id: that one.
    */
   readonly work?: "all" | "none" | { readonly only: string };
+  /**
+   * Where people reach the HTTP API over this runtime, for example "https://agents.example.com". With it, webhooks of agents
+   * (`approvals.webhook`) are told of questions, with links to answer them. Default: nobody is told.
+   */
+  readonly publicUrl?: string;
   /** How long closing waits for calls under way to end before it lets go of them. Milliseconds, default 5,000. */
   readonly graceMs?: number;
   /** What a person should know and no caller waits for. Default: standard error. */
   readonly notify?: (notice: string) => void;
+  /**
+   * Sessions may be switched to the mode `bypass`, in which nothing but what a rule denies is asked about or refused. Default false. Not
+   * where an agent's commands run on this machine itself (`sandbox.isolation: "none"`).
+   */
+  readonly allowBypass?: boolean;
 }
 
 /**
@@ -100,7 +115,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const dataDir = resolve(options.dataDir ?? config.dataDir ?? ".holdfast");
   await using opened = new AsyncDisposableStack();
 
-  const built = await buildAgents(options.agents, config);
+  const built = await buildAgents(options.agents, config, options);
   const agents = createAgentRegistry(built.map(({ agent }) => agent));
   const models = await modelsOf(options.models, built, config);
   if (options.models === undefined && options.notify === undefined) tellMissingModels(built, notify);
@@ -182,8 +197,16 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     opened.defer(() => cleaning);
   }
 
+  const { publicUrl } = options;
+  const { links, notifier } =
+    publicUrl === undefined
+      ? {}
+      : await provideNotices({ publicUrl, config, dataDir, agents, notices: store, clock, report: notify });
+  opened.use(notifier)?.start();
+
   const disposal = opened.move();
   return {
+    links,
     sessions,
     sessionsOf: (tenant) => createSessions(ports, tenant),
     agents,
@@ -203,13 +226,42 @@ const MAX_PROJECT_FILE = 262_144;
 async function buildAgents(
   wanted: RuntimeOptions["agents"],
   { models }: Config,
+  { allowBypass = false, work }: Pick<RuntimeOptions, "allowBypass" | "work">,
 ): Promise<readonly BuiltAgent[]> {
-  const options = { builtinTools: builtinTools(), models };
-  return Promise.all(
+  const options = { builtinTools: builtinTools(), models, mayBypass: allowBypass };
+  const built = await Promise.all(
     wanted.map((agent) =>
       typeof agent === "string" ? loadAgentOrThrow(agent, options) : defineAgent(agent, options),
     ),
   );
+  // Who only reads and gives commands starts no call.
+  if (work !== "none") for (const { agent } of built) checkBypass(agent, allowBypass);
+  return built;
+}
+
+/**
+ * Nothing is let through silently, and nothing is silently made stricter than it says.
+ * @throws AppError `invalid_config`
+ */
+function checkBypass({ name, permissions, sandbox }: Agent, allowBypass: boolean): void {
+  if (!allowBypass && permissions.mode === "bypass") {
+    throw new AppError(
+      "invalid_config",
+      `the agent "${name}" is to work in the mode bypass, which is not allowed here`,
+      {
+        hint: "Start it with --allow-bypass (in a program: allowBypass), or choose another permissions.mode in harness.json: docs/permissions.md compares them.",
+      },
+    );
+  }
+  if (allowBypass && sandbox.isolation === "none") {
+    throw new AppError(
+      "invalid_config",
+      `the mode bypass is not for "${name}": its commands run on this machine itself`,
+      {
+        hint: 'Choose another sandbox.isolation than "none" in harness.json, or start it without --allow-bypass.',
+      },
+    );
+  }
 }
 
 /** Nobody else says it in a program; the command line has a better place for it. */

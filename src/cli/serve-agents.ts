@@ -11,6 +11,7 @@ import { packageVersion } from "../lib/version.ts";
 import type { SessionStatus } from "../log/session-log.ts";
 import { createCatalogue } from "../models/catalogue.ts";
 import { provideModelFacts } from "../provide-models.ts";
+import { LINK_PATH } from "../run/approvals/link.ts";
 import type { Knowledge } from "../run/knowledge.ts";
 import { unpricedBudgets } from "../run/turn/budget.ts";
 import { openRuntime, type Runtime } from "../runtime.ts";
@@ -60,6 +61,7 @@ export async function serveAgents(wishes: ServeWishes, terminal: Terminal): Prom
     agents: agents.map(({ file }) => file),
     dataDir,
     config,
+    publicUrl: config.publicUrl ?? server.url,
     notify: notices.tell,
     allowBypass: wishes.allowBypass,
   });
@@ -69,6 +71,7 @@ export async function serveAgents(wishes: ServeWishes, terminal: Terminal): Prom
     sessionsOf: runtime.sessionsOf,
     draining: () => interruption.aborted,
     agents: runtime.agents,
+    ...(runtime.links === undefined ? {} : { links: runtime.links }),
     version: packageVersion(),
     onDefect: (error, errorId) =>
       printLine(terminal.stderr, plain(`error ${errorId}: ${describeDefect(error)}`)),
@@ -174,6 +177,12 @@ function tellNotices(agents: readonly LoadedAgent[], config: Config, notices: No
       notices.tell(`${agent.name}: ${warning}`);
     }
   }
+  const told = agents.find(({ agent }) => agent.approvals.webhook !== null);
+  if (told !== undefined && config.publicUrl === null) {
+    notices.tell(
+      `the links that the webhook of ${told.agent.name} is sent are for this machine: set HOLDFAST_PUBLIC_URL to where people reach it`,
+    );
+  }
   for (const warning of config.warnings) notices.tell(warning);
 }
 
@@ -183,12 +192,15 @@ function logged(next: Answer, { stdout }: Terminal): Answer {
     const began = systemClock.monotonic();
     const response = await next(request, env);
     const time = duration(systemClock.monotonic() - began);
-    printLine(
-      stdout,
-      `${oneLine(request.method)} ${new URL(request.url).pathname} ${response.status} ${time}`,
-    );
+    printLine(stdout, `${oneLine(request.method)} ${pathOf(request)} ${response.status} ${time}`);
     return response;
   };
+}
+
+/** Whoever reads the log is not to answer in the place of those who were sent a link. */
+function pathOf({ url }: Request): string {
+  const { pathname } = new URL(url);
+  return pathname.startsWith(LINK_PATH) ? `${LINK_PATH}...` : pathname;
 }
 
 function describeDefect(error: unknown): string {

@@ -1,6 +1,7 @@
 import type { SessionLog } from "../log/session-log.ts";
 import type { SnapshotReferences } from "../log/snapshot-references.ts";
 import type { CostLedger } from "../run/session/costs.ts";
+import type { Notices } from "../run/worker/notices.ts";
 import type { RuleBook, RunQueue } from "../run/worker/queue.ts";
 
 /**
@@ -12,6 +13,7 @@ export interface Store
     RunQueue,
     RuleBook,
     CostLedger,
+    Notices,
     SnapshotReferences,
     AsyncDisposable {
   /** Unique among the processes that are connected to the database. */

@@ -17,7 +17,7 @@ import type { Command } from "../../run/worker/queue.ts";
 import type { Database } from "./database.ts";
 import { raiseBudget } from "./spend.ts";
 
-interface InterruptRow {
+export interface InterruptRow {
   readonly id: string;
   readonly session_id: string;
   readonly agent: string;
@@ -302,7 +302,7 @@ export function listInterrupts(database: Database, filter: InterruptFilter): rea
     .map(interruptRecord);
 }
 
-function interruptRecord(row: InterruptRow): InterruptRecord {
+export function interruptRecord(row: InterruptRow): InterruptRecord {
   const { answer, answered_at: answeredAt } = row;
   const answered =
     answer === null || answeredAt === null

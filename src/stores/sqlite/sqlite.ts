@@ -9,6 +9,7 @@ import { retryBusy, translate } from "./errors.ts";
 import { createSessionLog } from "./log.ts";
 import { migrate } from "./migrations.ts";
 import { joinNodes } from "./nodes.ts";
+import { createNotices } from "./notices.ts";
 import { createRunQueue } from "./queue.ts";
 import { createSnapshotReferences } from "./snapshots.ts";
 
@@ -60,6 +61,7 @@ async function openStore(
     ...createSessionLog(parts),
     ...createRunQueue(parts),
     ...createCostLedger(parts),
+    ...createNotices(parts),
     ...createSnapshotReferences(parts),
     async [Symbol.asyncDispose]() {
       if (closing.signal.aborted) return;
