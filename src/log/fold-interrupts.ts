@@ -78,11 +78,13 @@ function answered(
   const actor = from ?? null;
   if (!("call" in request) || answer.action === "abandoned") return call;
   if (answer.action === "stale" || answer.action === "withdrawn") return call;
-  if (request.kind === "question" || request.kind === "auth") {
-    return { ...call, answers: [...call.answers, { answer, actor }] };
-  }
   const asksAgain = answer.action === "expired" && (answer.then === "askAgain" || answer.then === "escalate");
   if (asksAgain) return { ...call, rounds: call.rounds + 1 };
+  // Whatever is asked about it after this is another question.
+  const settled = { ...call, rounds: 0, askedAt: null };
+  if (request.kind === "question" || request.kind === "auth") {
+    return { ...settled, answers: [...call.answers, { answer, actor }] };
+  }
   const isApproval = request.kind === "approval" || request.kind === "breakpoint";
   const approval = {
     interruptId,
@@ -92,7 +94,7 @@ function answered(
     binding: isApproval ? request.binding : null,
     basis: isApproval ? (request.preview?.basis ?? null) : null,
   };
-  return { ...call, approval, ...(answer.action === "edit" ? { amended: { input: answer.input } } : {}) };
+  return { ...settled, approval, ...(answer.action === "edit" ? { amended: { input: answer.input } } : {}) };
 }
 
 function forgetHooks(state: Draft, callId: string): void {

@@ -235,9 +235,9 @@ export interface OpenCall {
   readonly classified: CallClassified | null;
   /** What a person, or the time for an answer, has said about it. */
   readonly approval: Approval | null;
-  /** How often somebody was asked about it and has not answered in time. */
+  /** How often somebody was asked the last question about it and has not answered in time. */
   readonly rounds: number;
-  /** When it was first asked about. Milliseconds since 1970. */
+  /** When that was first asked; null when it has its answer. Milliseconds since 1970. */
   readonly askedAt: number | null;
   /** What people have answered to the questions of the tool itself, in their order. */
   readonly answers: readonly PersonsAnswer[];

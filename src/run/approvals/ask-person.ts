@@ -9,7 +9,7 @@ import { policyCall } from "../calls/permit.ts";
 import type { CallPlan } from "../calls/plan-call.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";
 import { currentRun, type SessionWriter } from "../session-writer.ts";
-import { termsOf } from "./terms.ts";
+import { termsOf, termsOfQuestion } from "./terms.ts";
 
 /** How long a tool may take to show what a call would change, before a person is asked without it. */
 const PREVIEW_MS = 10_000;
@@ -70,7 +70,7 @@ export function askForTool(
     call: asked(call, riskOfCall(call, agent)),
     ...(schema === undefined ? {} : { schema }),
     ...(url === undefined ? {} : { url }),
-    ...termsOf(agent, currentRun(writer), { ...call, rounds: 0, askedAt: null }, ports.clock.now()),
+    ...termsOfQuestion(agent, currentRun(writer), call, ports.clock.now()),
   });
 }
 

@@ -32,3 +32,14 @@ export function termsOf(
     ...(rounds === 0 ? {} : { round: rounds }),
   };
 }
+
+/** Of what a tool wants to know: nothing is approved of, so that one answer is enough, also of whoever sent the message. @pure */
+export function termsOfQuestion(
+  agent: Agent,
+  run: Pick<RunState, "actors">,
+  call: Pick<OpenCall, "rounds" | "askedAt">,
+  now: number,
+): InterruptTerms {
+  const { excluded: _, quorum: __, ...terms } = termsOf(agent, run, call, now);
+  return terms;
+}

@@ -136,16 +136,19 @@ function beginAttempt(
       operationId,
       attempt,
       signal: AbortSignal.any([cancel, suspension.signal]),
-      async ask(question) {
+      ask(question) {
         const answer = call.answers[asked];
         asked += 1;
-        if (answer !== undefined) return answerOf(answer);
+        if (answer !== undefined) return Promise.resolve(answerOf(answer));
         // The first question is the one that counts: whoever asks several at once asks the next one when it comes here again.
         if (!suspension.signal.aborted && !cancel.aborted) {
           askForTool(call, question, writer, agent, ports);
           suspension.abort(WAITS_FOR_ANSWER);
         }
-        throw WAITS_FOR_ANSWER;
+        const waits = Promise.reject(WAITS_FOR_ANSWER);
+        // A tool that does not wait for its answer must not end the process.
+        waits.catch(() => {});
+        return waits;
       },
       sandbox: () => ports.sandbox(sessionId),
       emit: (output) =>

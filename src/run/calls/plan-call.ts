@@ -327,12 +327,13 @@ function planRecovery(
   }
   if (isCrashLooping(run)) return unknown("whoever asked what became of it was ended, too");
   const { input } = parsed;
-  const { type, reason, permission } = decisionAbout(call, tool, input, situation);
-  const denied = type === "deny" ? reason : null;
+  const decision = decisionAbout(call, tool, input, situation);
+  const denied = decision.type === "deny" ? decision.reason : null;
+  const permission = permissionAgain(call, tool, decision, agent);
   const again = { type: "run", call, tool, input, attempt: started.attempt + 1, permission } as const;
   if (call.suspended) {
     // It has done nothing but ask.
-    if (isEnding(run)) return { type: "finish", call, outcome: "cancelled", text: NOT_STARTED.stopped };
+    if (isEnding(run)) return unanswered(call, run);
     return denied === null ? again : refused(call, denied, permission);
   }
   switch (started.effect) {
@@ -355,6 +356,24 @@ function planRecovery(
     case "once":
       return unknown("it must not be repeated without knowing");
   }
+}
+
+/** What had let it start lets it start again, as far as it still counts. */
+function permissionAgain(call: OpenCall, tool: Tool, decision: Decision, agent: Agent): Permission {
+  const { approval, classified } = call;
+  if (decision.type === "allow" || decision.type === "deny") return decision.permission;
+  if (approval !== null && holds(approval, call, tool, agent)) return permissionOf(approval);
+  return classified?.decision === "allow"
+    ? { layer: "classifier", by: classified.reason }
+    : decision.permission;
+}
+
+/** A call that waits for the answer to its own question when the run ends. */
+function unanswered(call: OpenCall, { ending }: RunState): CallPlan {
+  if (ending === "abandoned")
+    return { type: "finish", call, outcome: "expired", text: NOT_STARTED.abandoned };
+  const text = ending === "hook" ? NOT_STARTED.hook : NOT_STARTED.stopped;
+  return { type: "finish", call, outcome: "cancelled", text };
 }
 
 /** Nobody can tell what became of a call. The model is told so, or a person first, where the agent says so. */
