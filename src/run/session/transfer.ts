@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises";
+import { setImmediate as yieldToOthers } from "node:timers/promises";
 import type { AgentRegistry } from "../../agents/registry.ts";
 import { type ArchiveLimits, DEFAULT_LIMITS } from "../../archive/archive.ts";
 import { changed } from "../../archive/content.ts";
@@ -154,6 +155,7 @@ async function* entriesOf(log: SessionLog, { id, headSeq }: SessionRecord): Asyn
     if (last === undefined) throw changed("its log");
     yield* page;
     after = last.seq;
+    await yieldToOthers();
   }
 }
 

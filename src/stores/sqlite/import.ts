@@ -151,7 +151,7 @@ function publish(
     `INSERT INTO entry (session, seq, id, parent_id, at, v, type, finished_call, body, blob)
        SELECT ?1, seq, id, parent_id, at, v, type, CASE WHEN seq > ?3 THEN finished_call END,
               CASE WHEN blob IS NULL THEN body END, blob
-       FROM temp.staged_entry WHERE import = ?2 ORDER BY seq`,
+       FROM temp.staged_entry WHERE import = ?2 ORDER BY rowid`,
     key,
     staged.name,
     staged.freshAfter,
