@@ -23,7 +23,7 @@ describe("validate", () => {
     [
       invocationSchema,
       { prompt: "hi", colour: 1 },
-      "colour: unknown field; known here: prompt, model, delivery, actor, agent",
+      "colour: unknown field; known here: prompt, model, delivery, mode, actor, agent",
     ],
     [invocationSchema, { prompt: 3 }, "prompt: expected text or a list"],
     [invocationSchema, { prompt: "" }, "prompt: too small"],
