@@ -24,6 +24,7 @@ import { messageRoutes } from "./routes/messages.ts";
 import { permissionRoutes } from "./routes/permissions.ts";
 import { pingRoutes } from "./routes/ping.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { timeTravelRoutes } from "./routes/time-travel.ts";
 import { transferRoutes } from "./routes/transfer.ts";
 import { JSON_BYTES } from "./schemas.ts";
 import { IMPORT_BYTES } from "./transfer-schemas.ts";
@@ -96,6 +97,7 @@ export function apiRoutes(deps: HttpDeps): readonly Route[] {
     costRoutes,
     execRoutes,
     fileRoutes,
+    timeTravelRoutes,
     transferRoutes,
   ]
     .flatMap((make) => make(deps))

@@ -78,15 +78,14 @@ const purpose = z.exactOptional(z.enum(["summary", "classification"])).meta({
 });
 const cost = z.number().nullable().meta({ description: "US dollars; null when the price is not known." });
 
-const workspaceOrigin = z.exactOptional(
-  z
-    .strictObject({
-      from: z.enum(["snapshot", "template", "now"]),
-      snapshot: optionalText,
-      skipped: z.int(),
-    })
-    .meta({ description: "What the files of the workspace were made from." }),
-);
+export const workspaceOriginSchema = z
+  .strictObject({
+    from: z.enum(["snapshot", "template", "now"]),
+    snapshot: optionalText,
+    skipped: z.int().meta({ description: "How many files the snapshot left out." }),
+  })
+  .meta({ id: "WorkspaceOrigin", description: "What the files of the workspace were made from." });
+const workspaceOrigin = z.exactOptional(workspaceOriginSchema);
 const rule = {
   scope: z.enum(["session", "agent"]),
   list: z.enum(["deny", "ask", "allow"]),
@@ -113,6 +112,7 @@ const entries = [
     agent: z.string(),
     forkedFrom: z.exactOptional(fork),
     files: workspaceOrigin,
+    waits: z.exactOptional(z.literal(true)),
   }),
   z.strictObject({
     ...header,

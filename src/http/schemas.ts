@@ -120,7 +120,7 @@ export const createSessionSchema = z
   })
   .meta({ id: "CreateSession" });
 
-const sessionStatusSchema = z.enum(["idle", "queued", "running", "waiting"]);
+export const sessionStatusSchema = z.enum(["idle", "queued", "running", "waiting"]);
 
 export const sessionSchema = z
   .strictObject({
@@ -157,6 +157,7 @@ const wholeNumber = (smallest: number, largest: number) => z.coerce.number().int
 export const sessionQuerySchema = z.strictObject({
   agent: z.exactOptional(agentName),
   status: z.exactOptional(sessionStatusSchema),
+  forkOf: z.exactOptional(sessionIdSchema.meta({ description: "Only forks of this session." })),
   after: z.exactOptional(
     z.string().meta({ description: "The page that follows: `next` of the page before, as it was." }),
   ),
