@@ -1,6 +1,6 @@
 import type { Agent } from "../../agents/agent.ts";
 import type { ApprovalRequest, InterruptRequest } from "../../log/entry.ts";
-import { ruleLike } from "../../permissions/rules.ts";
+import { ruleLike } from "../../permissions/rule-like.ts";
 import type { Tool } from "../../tools/tool.ts";
 import { policyCall } from "../calls/permit.ts";
 import { actionsFor, type InterruptRecord, type PersonsAction } from "./interrupts.ts";
