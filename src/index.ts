@@ -63,4 +63,4 @@ export type { SqliteStoreOptions } from "./stores/sqlite/sqlite.ts";
 export { openSqliteStore } from "./stores/sqlite/sqlite.ts";
 export type { Store } from "./stores/store.ts";
 export { defineTool } from "./tools/define.ts";
-export type { Tool, ToolContext, ToolDefinition, ToolResult } from "./tools/tool.ts";
+export type { Answer, Question, Tool, ToolContext, ToolDefinition, ToolResult } from "./tools/tool.ts";
