@@ -15,6 +15,7 @@ import { newId } from "../../lib/ids.ts";
 import { DatabaseSync } from "../../lib/sqlite.ts";
 import { ENTRY_VERSION, type Entry } from "../../log/entry.ts";
 import { importContract } from "../../testing/import-contract.ts";
+import { noticesContract } from "../../testing/notices-contract.ts";
 import { spendContract } from "../../testing/spend-contract.ts";
 import { storeContract } from "../../testing/store-contract.ts";
 import { timeTravelContract } from "../../testing/time-travel-contract.ts";
@@ -35,6 +36,7 @@ describe("store contract", () => {
     ...spendContract,
     ...timeTravelContract,
     ...importContract,
+    ...noticesContract,
   ]) {
     test(name, () => run({ open: () => openSqliteStore({ path }) }));
   }
