@@ -3,7 +3,7 @@ import { damaged } from "./seal.ts";
 
 /**
  * Whether files can be made of the members as they are listed: each name once, below its folder, nothing outside. What was
- * listed is what is written, so that a name or a link in the file itself need not be believed. @throws AppError `corrupt`
+ * listed is what is written, so that a name or a link in the file itself need not be believed. @throws AppError `invalid_input`
  */
 export function checkMembers(members: readonly Member[]): void {
   const [first] = members;

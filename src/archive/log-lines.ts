@@ -35,7 +35,7 @@ export interface StagedLog {
 /**
  * Reads a log and checks that a session can stand on it: numbered without gaps, each entry behind one that is there, at rest
  * at its end in the way that the manifest says. What a newer release added is kept as it is.
- * @throws AppError `corrupt`; `unsupported` for entries in a shape that only a newer release can read.
+ * @throws AppError `invalid_input`; `unsupported` for entries in a shape that only a newer release can read.
  */
 export async function checkLog(
   path: string,

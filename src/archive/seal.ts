@@ -19,7 +19,7 @@ export async function* sealed(content: AsyncIterable<Uint8Array>): AsyncGenerato
 
 /**
  * The content of what `sealed` made. Ends only when the seal has been found right.
- * @throws AppError `corrupt` for anything that is not exactly that; `too_large` for more than `limit` bytes.
+ * @throws AppError `invalid_input` for anything that is not exactly that; `too_large` for more than `limit` bytes.
  */
 export async function* unsealed(
   source: AsyncIterable<Uint8Array>,
@@ -84,7 +84,7 @@ function isZlibError(error: unknown): error is Error & { readonly code: string }
 
 /** What is not, or no longer, a file that an export wrote. */
 export function damaged(reason: string, cause?: unknown): AppError {
-  return new AppError("corrupt", `the file is no whole export of a session: ${reason}`, {
+  return new AppError("invalid_input", `the file is no whole export of a session: ${reason}`, {
     hint: "Nothing was imported. Export the session again, or copy the file again.",
     cause,
   });

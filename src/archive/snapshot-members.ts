@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { isAppError } from "../lib/errors.ts";
 import { sha256 } from "../lib/ids.ts";
 import type { Entry } from "../log/entry.ts";
 import { encodeManifest } from "../snapshots/manifest.ts";
@@ -66,21 +67,32 @@ function manifestMember(id: string, snapshot: Snapshot): Content {
 
 /**
  * Keeps the snapshots that were unpacked into `directory`. Those that nothing speaks of in the end are removed in time, so that
- * this does no harm when the import fails after it. @throws AppError `corrupt`
+ * this does no harm when the import fails after it. @throws AppError `invalid_input`
  */
 export async function keepSnapshots(
-  snapshots: Pick<Snapshots, "putObject" | "putManifest">,
+  snapshots: SnapshotSink,
   directory: string,
   names: readonly string[],
 ): Promise<void> {
+  try {
+    await keep(snapshots, directory, names);
+  } catch (error) {
+    // About the file; it is not this store that is damaged.
+    throw isAppError(error, "corrupt") ? damaged(`its snapshots: ${error.message}`, error) : error;
+  }
+}
+
+type SnapshotSink = Pick<Snapshots, "putObject" | "putManifest">;
+
+async function keep(snapshots: SnapshotSink, directory: string, names: readonly string[]): Promise<void> {
   for (const hash of await readdir(join(directory, "objects"))) {
     if (!/^[0-9a-f]{64}$/.test(hash)) throw damaged("one of its snapshots holds something odd");
     await snapshots.putObject(hash, createReadStream(join(directory, "objects", hash)));
   }
-  const manifests = await readdir(join(directory, "manifests"));
-  if (manifests.length !== names.length) throw damaged("it has other snapshots than it says");
+  const manifests = new Set(await readdir(join(directory, "manifests")));
+  if (manifests.size !== names.length) throw damaged("it has other snapshots than it says");
   for (const id of names) {
-    if (!manifests.includes(`${id}.json`)) throw damaged("it has other snapshots than it says");
+    if (!manifests.has(`${id}.json`)) throw damaged("it has other snapshots than it says");
     await snapshots.putManifest(id, await readJson(join(directory, "manifests", `${id}.json`)));
   }
 }

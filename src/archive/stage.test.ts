@@ -131,7 +131,7 @@ describe("members", () => {
   ];
   test.each(rows)("with %s are refused", async (_what, parts, says) => {
     const error = await staged(archive(parts)).catch((caught: unknown) => caught);
-    expect(error).toMatchObject({ code: "corrupt", message: expect.stringContaining(says) });
+    expect(error).toMatchObject({ code: "invalid_input", message: expect.stringContaining(says) });
     // It is refused by what the manifest says, before any of it is written.
     expect(await readdir(directory)).toEqual([]);
   });
@@ -149,7 +149,9 @@ describe("members", () => {
     ["one has another name", listed.with(2, file("workspace/x", "A"))],
   ];
   test.each(standing)("that are not as listed are refused: %s", async (_what, parts) => {
-    await expect(staged(archive(listed, { standing: parts }))).rejects.toMatchObject({ code: "corrupt" });
+    await expect(staged(archive(listed, { standing: parts }))).rejects.toMatchObject({
+      code: "invalid_input",
+    });
   });
 
   test("are never written through a link", async () => {
@@ -178,13 +180,13 @@ test.each([
 describe("a manifest", () => {
   const rows: readonly (readonly [what: string, change: Change, code: string, says: string])[] = [
     ["of a newer format", { manifest: { formatVersion: 2 } }, "unsupported", "by Holdfast 9.9.9 in format 2"],
-    ["of something else", { manifest: { format: "other" } }, "corrupt", "something else"],
-    ["with a session that works", { session: { status: "running" } }, "corrupt", "session.status"],
-    ["with an impossible id", { session: { id: "../x" } }, "corrupt", "session.id"],
-    ["with a negative cost", { session: { costUsd: -1 } }, "corrupt", "session.costUsd"],
-    ["with another number of entries", { manifest: { entries: 3 } }, "corrupt", "should have 3"],
-    ["with another head", { session: { headId: "e1" } }, "corrupt", "does not end"],
-    ["with another status", { session: { status: "waiting" } }, "corrupt", "said to be waiting"],
+    ["of something else", { manifest: { format: "other" } }, "invalid_input", "something else"],
+    ["with a session that works", { session: { status: "running" } }, "invalid_input", "session.status"],
+    ["with an impossible id", { session: { id: "../x" } }, "invalid_input", "session.id"],
+    ["with a negative cost", { session: { costUsd: -1 } }, "invalid_input", "session.costUsd"],
+    ["with another number of entries", { manifest: { entries: 3 } }, "invalid_input", "should have 3"],
+    ["with another head", { session: { headId: "e1" } }, "invalid_input", "does not end"],
+    ["with another status", { session: { status: "waiting" } }, "invalid_input", "said to be waiting"],
   ];
   test.each(rows)("%s is refused", async (_what, change, code, says) => {
     const error = await staged(archive([log], change)).catch((caught: unknown) => caught);
@@ -206,7 +208,7 @@ describe("a manifest", () => {
   test("that is a bomb is refused before it is unpacked", async () => {
     const bomb = sealed(packed(packing([file("manifest.json", " ".repeat(40 * 2 ** 20))]), 1));
     await expect(staged(bomb, { manifestBytes: 2 ** 20 })).rejects.toMatchObject({
-      code: "corrupt",
+      code: "invalid_input",
       message: expect.stringContaining("over the limit"),
     });
   });
@@ -214,26 +216,36 @@ describe("a manifest", () => {
 
 describe("a log", () => {
   const rows: readonly (readonly [what: string, entries: readonly object[], code: string, says: string])[] = [
-    ["with a gap", [root, { ...noted, seq: 3 }], "corrupt", "entry 2"],
-    ["with a number twice", [root, { ...noted, seq: 1 }], "corrupt", "entry 2"],
+    ["with a gap", [root, { ...noted, seq: 3 }], "invalid_input", "entry 2"],
+    ["with a number twice", [root, { ...noted, seq: 1 }], "invalid_input", "entry 2"],
     [
       "with an entry that follows nothing",
       [root, { ...noted, parentId: "e9" }],
-      "corrupt",
+      "invalid_input",
       "does not follow",
     ],
-    ["with an entry that follows itself", [root, { ...noted, parentId: "e2" }], "corrupt", "does not follow"],
-    ["with a second root", [root, { ...noted, parentId: null }], "corrupt", "does not follow"],
-    ["with an id twice", [root, { ...noted, id: "e1" }], "corrupt", "has the id"],
+    [
+      "with an entry that follows itself",
+      [root, { ...noted, parentId: "e2" }],
+      "invalid_input",
+      "does not follow",
+    ],
+    ["with a second root", [root, { ...noted, parentId: null }], "invalid_input", "does not follow"],
+    ["with an id twice", [root, { ...noted, id: "e1" }], "invalid_input", "has the id"],
     [
       "with a branch that nobody left",
       [root, noted, { ...header(3), parentId: "e1", type: "runFinished" }],
-      "corrupt",
+      "invalid_input",
       "does not follow",
     ],
     ["with an entry of a newer version", [root, { ...noted, v: 2 }], "unsupported", "version 2"],
-    ["with an entry of no version", [root, { ...noted, v: "1" }], "corrupt", "cannot be read"],
-    ["with an entry that has no type", [root, { ...noted, type: undefined }], "corrupt", "cannot be read"],
+    ["with an entry of no version", [root, { ...noted, v: "1" }], "invalid_input", "cannot be read"],
+    [
+      "with an entry that has no type",
+      [root, { ...noted, type: undefined }],
+      "invalid_input",
+      "cannot be read",
+    ],
     [
       "with an entry that cannot be applied",
       [
@@ -242,13 +254,13 @@ describe("a log", () => {
         { ...header(3), type: "runStarted" },
         { ...header(4), type: "assistantMessage" },
       ],
-      "corrupt",
+      "invalid_input",
       "entry 4",
     ],
     [
       "of a session that works",
       [root, { ...header(2), type: "runStarted", runId: "r", model: "m" }],
-      "corrupt",
+      "invalid_input",
       "its log says that it is running",
     ],
   ];
@@ -262,7 +274,9 @@ describe("a log", () => {
     ["that is not UTF-8", "\udcff"],
     ["without an end", JSON.stringify(root)],
   ])("with a line %s is refused", async (_what, text) => {
-    await expect(staged(archive([file("entries.jsonl", text)]))).rejects.toMatchObject({ code: "corrupt" });
+    await expect(staged(archive([file("entries.jsonl", text)]))).rejects.toMatchObject({
+      code: "invalid_input",
+    });
   });
 
   test("keeps entries of kinds that only a newer release knows", async () => {

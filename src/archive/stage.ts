@@ -45,7 +45,7 @@ export interface StageOptions {
 
 /**
  * Reads a file to its end, member by member, into a directory: what the manifest lists, and nothing else.
- * @throws AppError `corrupt` for the smallest change; `unsupported` for one of a newer release; `too_large`.
+ * @throws AppError `invalid_input` for the smallest change; `unsupported` for one of a newer release; `too_large`.
  */
 export async function stageArchive(
   source: AsyncIterable<Uint8Array>,
@@ -126,7 +126,7 @@ async function readManifest(
   const bytes = Buffer.concat(await Array.fromAsync(content, (piece) => Uint8Array.from(piece)));
   const id = sha256(bytes);
   if (expect !== undefined && expect.toLowerCase() !== id) {
-    throw new AppError("corrupt", `the file is not the one that is expected: its id is ${id}`, {
+    throw new AppError("invalid_input", `the file is not the one that is expected: its id is ${id}`, {
       hint: "Nothing was imported. The id is printed when a session is exported.",
       details: { id, expected: expect },
     });

@@ -56,7 +56,7 @@ export interface Unpacked {
   readonly content: AsyncIterable<Uint8Array>;
 }
 
-/** The members of a tar, in order. @throws AppError `corrupt` for what is no tar. */
+/** The members of a tar, in order. @throws AppError `invalid_input` for what is no tar. */
 export async function* unpacked(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Unpacked> {
   // One error is told twice, by what goes in and by what comes out; and what went in may say better what is wrong.
   let cause: unknown;

@@ -23,12 +23,12 @@ export interface ApiServer extends AsyncDisposable {
 }
 
 export type ApiServerOptions = Partial<
-  Pick<HttpOptions, "auth" | "heartbeatMs" | "uploadDir" | "allowedOrigins">
+  Pick<HttpOptions, "auth" | "heartbeatMs" | "uploadDir" | "allowedOrigins" | "importBytes">
 > & {
   /** Default: one, "tester". */
   readonly agents?: readonly string[];
   /** What all of them have besides. */
-  readonly agent?: Pick<AgentDefinition, "limits" | "delivery">;
+  readonly agent?: Pick<AgentDefinition, "limits" | "delivery" | "permissions">;
   readonly env?: Environment;
 };
 

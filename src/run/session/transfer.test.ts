@@ -379,13 +379,15 @@ describe("an import", () => {
     const file = await fileOf(here, "s");
     const attempt = (options: Parameters<Transfer["import"]>[1]) =>
       here.transfer.import(bytes(file), { as: "t", ...options });
-    await expect(attempt({ expect: "0".repeat(64) })).rejects.toMatchObject({ code: "corrupt" });
+    await expect(attempt({ expect: "0".repeat(64) })).rejects.toMatchObject({ code: "invalid_input" });
     await expect(attempt({ limits: { bytes: 500 } })).rejects.toMatchObject({ code: "too_large" });
     await expect(attempt({ limits: { unpackedBytes: 500_000 } })).rejects.toMatchObject({
       code: "too_large",
     });
-    await expect(attempt({ limits: { manifestBytes: 300 } })).rejects.toMatchObject({ code: "corrupt" });
-    await expect(attempt({ limits: { entryBytes: 20 } })).rejects.toMatchObject({ code: "corrupt" });
+    await expect(attempt({ limits: { manifestBytes: 300 } })).rejects.toMatchObject({
+      code: "invalid_input",
+    });
+    await expect(attempt({ limits: { entryBytes: 20 } })).rejects.toMatchObject({ code: "invalid_input" });
     expect((await traces(here)).filter((name) => name !== "s" && !name.startsWith("s-"))).toEqual([]);
   });
 
@@ -467,7 +469,7 @@ describe("a file that was changed", () => {
       const changed = Buffer.from(file);
       changed[position] = (changed[position] ?? 0) ^ (1 << (position % 8));
       await expect(there.transfer.import(bytes(changed)), `byte ${position}`).rejects.toMatchObject({
-        code: "corrupt",
+        code: "invalid_input",
         hint: expect.stringContaining("Nothing was imported"),
       });
     }
@@ -481,14 +483,14 @@ describe("a file that was changed", () => {
     const file = await fileOf(here, "s");
     for (const length of [0, 1, 20, ...seeded(40, file.length)]) {
       const cut = there.transfer.import(bytes(file.subarray(0, length)));
-      await expect(cut, `${length} bytes`).rejects.toMatchObject({ code: "corrupt" });
+      await expect(cut, `${length} bytes`).rejects.toMatchObject({ code: "invalid_input" });
     }
     const longer = there.transfer.import(bytes(file, Buffer.from("x")));
-    await expect(longer).rejects.toMatchObject({ code: "corrupt" });
+    await expect(longer).rejects.toMatchObject({ code: "invalid_input" });
     const text = there.transfer.import(
       bytes(Buffer.from("not an export at all, but long enough to be one ".repeat(20))),
     );
-    await expect(text).rejects.toMatchObject({ code: "corrupt" });
+    await expect(text).rejects.toMatchObject({ code: "invalid_input" });
     expect(await traces(there)).toEqual([]);
   });
 

@@ -29,7 +29,7 @@ export interface Transfer {
   /**
    * Makes a session of such a file. It is read to its end and checked before anything can be seen; when it resolves, the
    * session is durable. The same file again is the same session, with `created: false`.
-   * @throws AppError `corrupt` when anything in the file was changed; `unsupported` when a newer release wrote it; `too_large`;
+   * @throws AppError `invalid_input` when anything in the file was changed; `unsupported` when a newer release wrote it; `too_large`;
    * `conflict` when the id is taken; `forbidden` for a tenant: what a log says is believed.
    */
   import(file: AsyncIterable<Uint8Array>, options?: ImportOptions): Promise<ImportResult>;
@@ -205,7 +205,7 @@ async function bringIn(
   return sandboxes.adopt(id, staged.workspace, { isKept, make });
 }
 
-/** @throws AppError `corrupt` */
+/** @throws AppError `invalid_input` */
 async function keepAll(snapshots: Snapshots, staged: Staged): Promise<void> {
   const names = staged.manifest.snapshots;
   const { due } = staged.manifest.workspace;
