@@ -140,7 +140,10 @@ function concernsFiles(rule: Rule, pattern: PathPattern, { command, directories 
   return anyHolds(
     uses.flatMap(({ path, isCertain, wholeTree }) =>
       directories.map((directory) => {
-        const holds = concernsPlace(pattern, placeOf(path, directory), wholeTree);
+        const place = placeOf(path, directory);
+        // Of commands that nobody knows, a word that is not seen is as likely no file at all.
+        if (!isCertain && place.type === "unknown") return "no";
+        const holds = concernsPlace(pattern, place, wholeTree);
         return holds === "yes" && !isCertain ? "maybe" : holds;
       }),
     ),

@@ -1,4 +1,4 @@
-import type { SyntaxNode, Word } from "unbash";
+import type { ParameterExpansionPart, SyntaxNode, Word } from "unbash";
 import { changesMeaning } from "./variables.ts";
 import { wordText } from "./words.ts";
 
@@ -35,15 +35,7 @@ export function dangerOf(node: SyntaxNode, isPosixShell: boolean): string | null
     case "ExtendedGlob":
       return "bash reads a pattern like !(x) in two ways";
     case "ParameterExpansion":
-      if (node.operation?.type === "Default" && node.operation.operator.includes("=")) {
-        return nameDanger(node.parameter);
-      }
-      if (node.operation?.type === "Unknown") return "an expansion is not understood";
-      if (node.operation?.type === "Transform" && wordText(node.operation.operand) === "P")
-        return "an expansion with @P runs commands that are in the variable";
-      return node.prefix === "!" && node.operation?.type !== "Names"
-        ? "an expansion with ! follows a name that is in a variable"
-        : null;
+      return parameterDanger(node);
     case "Function":
       return usualName.test(wordText(node.name))
         ? null
@@ -51,6 +43,17 @@ export function dangerOf(node: SyntaxNode, isPosixShell: boolean): string | null
     default:
       return null;
   }
+}
+
+function parameterDanger({ operation, parameter, prefix }: ParameterExpansionPart): string | null {
+  if (operation?.type === "Unknown") return "an expansion is not understood";
+  if (operation?.type === "Default" && operation.operator.includes("=")) return nameDanger(parameter);
+  if (operation?.type === "Transform" && wordText(operation.operand) === "P") {
+    return "an expansion with @P runs commands that are in the variable";
+  }
+  return prefix === "!" && operation?.type !== "Names"
+    ? "an expansion with ! follows a name that is in a variable"
+    : null;
 }
 
 function nameDanger(name: string): string | null {

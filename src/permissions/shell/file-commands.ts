@@ -11,9 +11,9 @@ export interface NamedFile {
   readonly wholeTree: boolean;
 }
 
-/** Their words are no files. */
+/** Their words are no files, or only the names of files are shown. */
 const TALKS = new Set(
-  "echo printf true false : test [ sleep seq yes exit return break continue kill date expr basename dirname pwd cd pushd popd which type command export declare local unset set shift trap wait mkdir touch".split(
+  "echo printf true false : test [ sleep seq yes exit return break continue kill date expr basename dirname pwd cd pushd popd which type command export declare local unset set shift trap wait read mkdir touch ls find fd tree stat du wc readlink realpath".split(
     " ",
   ),
 );
@@ -21,17 +21,15 @@ const TALKS = new Set(
 export function readsOf(words: readonly string[]): readonly NamedFile[] {
   const name = baseName(words[0] ?? "");
   if (TALKS.has(name)) return [];
-  const isCertain =
-    rowOf(words)?.reversibility === "none" || /^(?:cp|dd|tar|zip|tee|scp|rsync|curl|base64)$/.test(name);
+  const onlyReads = rowOf(words)?.reversibility === "none";
+  const isCertain = onlyReads || /^(?:cp|dd|tar|zip|tee|scp|rsync|curl)$/.test(name);
   const paths = [...pathsIn(words), ...valuesIn(words)];
-  const walks =
-    /^(?:rg|ag|ack|tar|zip|rsync|scp|find|fd|tree|ls|du)$/.test(name) ||
-    hasFlag(words, /[rR]|recursive|dereference-recursive/);
-  // Names are listed, contents are not.
-  const showsContents = !/^(?:find|fd|tree|ls|du|stat|wc)$/.test(name);
-  const all =
-    walks && paths.length <= 1 && /^(?:rg|ag|ack|grep|egrep|fgrep)$/.test(name) ? [...paths, "."] : paths;
-  return all.map((path) => ({ path, isCertain, wholeTree: walks && showsContents }));
+  const searches = /^(?:rg|ag|ack|[ef]?grep)$/.test(name);
+  const packs = /^(?:tar|zip|rsync)$/.test(name) && !onlyReads;
+  const wholeTree = packs || hasFlag(words, /[rR]/) || (searches && !name.endsWith("grep"));
+  // Without a path, a search begins where it is.
+  const all = searches && wholeTree && pathsIn(words).length <= 1 ? [...paths, "."] : paths;
+  return all.map((path) => ({ path, isCertain, wholeTree }));
 }
 
 /** `if=x`, `@x`, `key=x`, `host:x`: what stands behind a mark may be a file. */

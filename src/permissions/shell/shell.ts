@@ -30,10 +30,15 @@ export interface FileUse {
 }
 
 const LONGEST_LINE = 65_536;
+/** Each of them may be parsed again for each one around it. */
+const MOST_EXPANSIONS = 1_000;
 
 /** Never throws. */
 export function parseShell(source: string): ShellLine {
   if (source.length > LONGEST_LINE) return unreadable("it is too long to be looked at");
+  if ((source.match(/[$<>]\(|\$\{|`|\(\(/g)?.length ?? 0) > MOST_EXPANSIONS) {
+    return unreadable("it has too many expansions to be looked at");
+  }
   const found = collect(source);
   const directories = directoriesOf(found.directories);
   return {

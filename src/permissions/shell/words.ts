@@ -12,12 +12,13 @@ function partText(part: WordPart, isQuoted: boolean): string {
     case "SingleQuoted":
     case "AnsiCQuoted":
       return part.value;
+    case "ProcessSubstitution":
+      return "/dev/fd/63";
     case "DoubleQuoted":
       return part.parts.map((each) => partText(each, true)).join("");
     case "Glob":
     case "LocaleString":
     case "ArithmeticExpansion":
-    case "ProcessSubstitution":
     case "ExtendedGlob":
     case "BraceExpansion":
       return UNSEEN;
