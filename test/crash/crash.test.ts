@@ -1,9 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Entry, fold, openSqliteStore } from "../../src/index.ts";
+import { type EffectLine, effectsIn, inParallel, startNode as start } from "./start-node.ts";
 
 /** How often a node is killed at a random moment. With the chosen points it makes more than 200 kills. */
 const RANDOM_KILLS = 170;
@@ -20,53 +20,8 @@ function newDirectory(): string {
   return directory;
 }
 
-interface Node {
-  readonly process: ChildProcess;
-  readonly ready: Promise<void>;
-  /** The exit code, or the signal that ended it. */
-  readonly ended: Promise<number | string>;
-  readonly output: () => string;
-}
-
-function startNode(directory: string, plan: { sessions?: number; dieAt?: number } = {}): Node {
-  const child = spawn(
-    process.execPath,
-    [join(import.meta.dirname, "node.ts"), directory, JSON.stringify(plan)],
-    {
-      stdio: ["ignore", "pipe", "pipe"],
-    },
-  );
-  let output = "";
-  const { promise: ready, resolve: isReady } = Promise.withResolvers<void>();
-  const collect = (chunk: Buffer) => {
-    output += chunk;
-    if (output.includes("ready\n")) isReady();
-  };
-  child.stdout.on("data", collect);
-  child.stderr.on("data", collect);
-  const ended = new Promise<number | string>((resolve) => {
-    child.on("close", (code, signal) => {
-      isReady();
-      resolve(code ?? signal ?? "unknown");
-    });
-  });
-  return { process: child, ready, ended, output: () => output };
-}
-
-interface EffectLine {
-  readonly effect: string;
-  readonly sessionId: string;
-  readonly callId: string;
-  readonly operationId: string;
-}
-
-function effectsIn(directory: string): readonly EffectLine[] {
-  const file = join(directory, "effects.txt");
-  if (!existsSync(file)) return [];
-  return readFileSync(file, "utf8")
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as EffectLine);
+function startNode(directory: string, plan: { sessions?: number; dieAt?: number } = {}) {
+  return start("node.ts", directory, plan);
 }
 
 /** Everything that must hold of what a directory contains once all its sessions have ended. */
@@ -187,16 +142,3 @@ describe("a node that is killed", () => {
     }
   });
 });
-
-async function inParallel<T>(
-  lanes: number,
-  items: readonly T[],
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const rest = items.values();
-  await Promise.all(
-    Array.from({ length: lanes }, async () => {
-      for (const item of rest) await work(item);
-    }),
-  );
-}
