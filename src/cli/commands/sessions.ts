@@ -7,6 +7,7 @@ import {
   type RunnableCommand,
   serverOption,
 } from "../command.ts";
+import { compare, fork, rewind, tree } from "./time-travel.ts";
 import { exporting, importing } from "./transfer.ts";
 
 const sessionArgument = { syntax: "<session>", description: "its id" };
@@ -142,6 +143,6 @@ function placeOf(input: Input) {
 
 export const sessions: CommandGroup = {
   name: "sessions",
-  summary: "look at sessions, follow, stop and delete them",
-  commands: [list, show, tail, stop, exporting, importing, deletion],
+  summary: "look at sessions, follow, stop, fork, move back, compare, export and delete them",
+  commands: [list, show, tail, stop, tree, fork, rewind, compare, exporting, importing, deletion],
 };
