@@ -23,14 +23,17 @@ export interface ApiServer extends AsyncDisposable {
 }
 
 export type ApiServerOptions = Partial<
-  Pick<HttpOptions, "auth" | "heartbeatMs" | "uploadDir" | "allowedOrigins" | "importBytes">
+  Pick<HttpOptions, "auth" | "heartbeatMs" | "uploadDir" | "allowedOrigins" | "importBytes" | "clock">
 > & {
   /** Default: one, "tester". */
   readonly agents?: readonly string[];
   /** What all of them have besides. */
-  readonly agent?: Pick<AgentDefinition, "limits" | "delivery" | "permissions">;
+  readonly agent?: Pick<AgentDefinition, "approvals" | "limits" | "delivery" | "permissions" | "tools">;
   readonly env?: Environment;
 };
+
+/** Where links lead to; not where the server of a test listens. */
+export const PUBLIC_URL = "https://agents.example.test";
 
 export async function startApiServer(script: Script, options: ApiServerOptions = {}): Promise<ApiServer> {
   const { agents = ["tester"], agent = {}, env = {}, ...http } = options;
@@ -49,7 +52,9 @@ export async function startApiServer(script: Script, options: ApiServerOptions =
         ...agent,
       })),
       config: readConfig({}, env),
+      publicUrl: PUBLIC_URL,
       dataDir,
+      ...(http.clock === undefined ? {} : { clock: http.clock }),
       models: () => model,
       sandboxes: [noneDriver()],
       graceMs: 200,
@@ -61,6 +66,7 @@ export async function startApiServer(script: Script, options: ApiServerOptions =
     sessions: runtime.sessions,
     sessionsOf: runtime.sessionsOf,
     agents: runtime.agents,
+    ...(runtime.links === undefined ? {} : { links: runtime.links }),
     onDefect: (error) => defects.push(String(error)),
     ...http,
   });
