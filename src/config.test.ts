@@ -38,6 +38,15 @@ test("a tenant's budget is an amount of dollars", () => {
   }
 });
 
+test("the largest file that is imported has a unit", () => {
+  const read = (size: string) => readConfig({}, { HOLDFAST_IMPORT_LIMIT: size }).importBytes;
+  expect(readConfig({}, {}).importBytes).toBe(2 ** 30);
+  expect(read("2GiB")).toBe(2 ** 31);
+  for (const wrong of ["2", "-1GiB", "0B", "much"]) {
+    expect(() => read(wrong), wrong).toThrow(`HOLDFAST_IMPORT_LIMIT "${wrong}" is not a size`);
+  }
+});
+
 test("blank is not set", () => {
   expect(readConfig({}, { HOLDFAST_PORT: " ", ANTHROPIC_API_KEY: "" }).models.hasKey("anthropic")).toBe(
     false,

@@ -1,9 +1,10 @@
 import { dirname, join, resolve } from "node:path";
 import { type ModelAccess, modelIdPattern } from "./agents/choose-model.ts";
 import { providers } from "./agents/providers.ts";
+import { IMPORT_BYTES } from "./http/deps.ts";
 import { AppError } from "./lib/errors.ts";
 import { nearest } from "./lib/json.ts";
-import { parseDuration } from "./lib/units.ts";
+import { parseDuration, parseSize } from "./lib/units.ts";
 import { DEFAULT_TENANT } from "./log/session-log.ts";
 import type { TenantLimits } from "./run/session/commands.ts";
 
@@ -24,6 +25,8 @@ export interface Config {
   readonly tenantLimits: TenantLimits;
   /** How long a server that is told to end waits for runs to come to a point at which they can be left. Milliseconds. */
   readonly drainMs: number;
+  /** The largest file that a server imports as a session, in bytes. */
+  readonly importBytes: number;
   /** Tokens that the server accepts; empty when none are set. A function, so that a printed configuration has no secrets. */
   bearerTokens(): readonly BearerToken[];
   /** Signs links with which people answer questions; undefined: one that is made once and kept in the data directory. */
@@ -83,6 +86,7 @@ const variables = [
   "HOLDFAST_TENANT_RUNS",
   "HOLDFAST_TENANT_SESSIONS_PER_MINUTE",
   "HOLDFAST_TENANT_DAILY_USD",
+  "HOLDFAST_IMPORT_LIMIT",
 ] as const;
 
 /** @throws AppError `invalid_config` that names every wrong setting at once. */
@@ -106,6 +110,7 @@ export function readConfig(overrides: ConfigOverrides = {}, env: Environment = {
     runs: readLimit(env, "HOLDFAST_TENANT_RUNS", problems),
     sessionsPerMinute: readLimit(env, "HOLDFAST_TENANT_SESSIONS_PER_MINUTE", problems),
   };
+  const importBytes = readSize(env, "HOLDFAST_IMPORT_LIMIT", IMPORT_BYTES, problems);
   const drainMs = readDrain(setting("drainTimeout", "HOLDFAST_DRAIN_TIMEOUT"), problems);
   const publicUrl = readPublicUrl(settingOf(env, "HOLDFAST_PUBLIC_URL"), problems);
   checkSecrets(env, problems);
@@ -125,6 +130,7 @@ export function readConfig(overrides: ConfigOverrides = {}, env: Environment = {
     tenantDailyUsd,
     tenantLimits,
     drainMs,
+    importBytes,
     bearerTokens: () => tokensIn(env),
     clientToken: () => (tokensOf(env.HOLDFAST_TOKEN ?? "")[0] ?? tokensIn(env)[0])?.token,
     warnings: unknownVariables(env),
@@ -182,6 +188,20 @@ function readDollars(env: Environment, name: "HOLDFAST_TENANT_DAILY_USD", proble
   if (/^\d+(?:\.\d+)?$/.test(text) && Number(text) > 0) return Number(text);
   problems.push(`${name} ${JSON.stringify(text)} is not an amount of US dollars such as 25 or 0.50`);
   return null;
+}
+
+function readSize(
+  env: Environment,
+  name: "HOLDFAST_IMPORT_LIMIT",
+  standard: number,
+  problems: string[],
+): number {
+  const text = settingOf(env, name);
+  if (text === undefined) return standard;
+  const bytes = parseSize(text);
+  if (bytes !== undefined && bytes > 0) return bytes;
+  problems.push(`${name} ${JSON.stringify(text)} is not a size such as 500MB or 2GiB`);
+  return standard;
 }
 
 function readPort({ name, value: port }: Setting, problems: string[]): number {

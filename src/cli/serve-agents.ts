@@ -73,6 +73,7 @@ export async function serveAgents(wishes: ServeWishes, terminal: Terminal): Prom
     agents: runtime.agents,
     ...(runtime.links === undefined ? {} : { links: runtime.links }),
     version: packageVersion(),
+    importBytes: config.importBytes,
     onDefect: (error, errorId) =>
       printLine(terminal.stderr, plain(`error ${errorId}: ${describeDefect(error)}`)),
     ...(tokens.length === 0 ? {} : { auth: { tokens: tokens.map(knownToken) } }),

@@ -6,7 +6,7 @@ import { AppError } from "../lib/errors.ts";
 import type { Sessions } from "../run/session/sessions.ts";
 import { refuseForeignPages, requireBearer } from "./auth.ts";
 import { type BodyBudget, createBodyBudget } from "./body-budget.ts";
-import type { HttpDeps, HttpOptions } from "./deps.ts";
+import { type HttpDeps, type HttpOptions, IMPORT_BYTES } from "./deps.ts";
 import { responseOf } from "./errors.ts";
 import { idempotencyKeyHeader, sessionHeader } from "./headers.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -27,7 +27,6 @@ import { sessionRoutes } from "./routes/sessions.ts";
 import { timeTravelRoutes } from "./routes/time-travel.ts";
 import { transferRoutes } from "./routes/transfer.ts";
 import { JSON_BYTES } from "./schemas.ts";
-import { IMPORT_BYTES } from "./transfer-schemas.ts";
 
 /** Eight bodies of the largest size. */
 const BODY_BYTES = 8 * JSON_BYTES;

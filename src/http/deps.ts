@@ -34,6 +34,9 @@ export interface HttpOptions {
   readonly onDefect?: DefectLog;
 }
 
+/** The largest file that is imported where nothing else is set. */
+export const IMPORT_BYTES = 2 ** 30;
+
 /** What the routes work with: the options with every default filled in. */
 export type HttpDeps = Required<
   Omit<HttpOptions, "auth" | "allowedOrigins" | "bodyBytes" | "links" | "sessionsOf" | "version">

@@ -3,9 +3,6 @@ import { sessionIdSchema, sessionSchema } from "./schemas.ts";
 
 /** What is asked and answered where sessions are taken from one store to another. */
 
-/** The largest file that a server takes in where nothing else is set. */
-export const IMPORT_BYTES = 2 ** 30;
-
 export const exportQuerySchema = z.strictObject({
   workspace: z
     .enum(["true", "false"])

@@ -77,6 +77,6 @@ function taken(sessionId: string): AppError {
 
 function underWay(sessionId: string): AppError {
   return new AppError("conflict", `the session "${sessionId}" is just being imported`, {
-    hint: "Wait until that is done, or import it under another id, with --as.",
+    hint: "Wait until that is done. Where it was killed in the last moment, this can be repeated after an hour, or now under another id, with --as.",
   });
 }
