@@ -1,5 +1,5 @@
 import type { Entry } from "./entry.ts";
-import type { SessionRecord } from "./session-log.ts";
+import type { SessionRecord } from "./session-record.ts";
 import type { FilesDue } from "./time-travel.ts";
 
 /** The part of the port to the log that takes in a session of another store, whole or not at all. */

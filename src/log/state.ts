@@ -18,7 +18,7 @@ import type {
   RunEnd,
   StopReason,
 } from "./entry.ts";
-import type { SessionStatus } from "./session-log.ts";
+import type { SessionStatus } from "./session-record.ts";
 
 /**
  * What a session's log adds up to. A pure function of the path from the root to the head: `fold(entries)` is the whole

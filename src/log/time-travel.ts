@@ -1,5 +1,5 @@
 import type { Entry, HeadMoved, NewEntry, RunFinished, WorkspaceOrigin, WorkspaceSaved } from "./entry.ts";
-import type { Quota, SessionRecord, SessionStatus } from "./session-log.ts";
+import type { Quota, SessionRecord, SessionStatus } from "./session-record.ts";
 import type { OpenInterrupt } from "./state.ts";
 
 /**

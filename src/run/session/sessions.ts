@@ -1,6 +1,5 @@
 import type { ContextView } from "../../context/view.ts";
-import type { UserBlock } from "../../log/content.ts";
-import type { Delivery, Entry, InterruptAnswer, PermissionMode } from "../../log/entry.ts";
+import type { Entry, InterruptAnswer, PermissionMode } from "../../log/entry.ts";
 import type { EraseOptions, SessionFilter, SessionRecord } from "../../log/session-log.ts";
 import type { AddedRule } from "../../log/state.ts";
 import type { Execution, Sandbox } from "../../sandboxes/sandbox.ts";
@@ -8,6 +7,7 @@ import type { TimeTravelCommands } from "../time-travel/time-travel.ts";
 import type { InboxItem } from "../worker/queue.ts";
 import type { CostQuery, CostReport } from "./costs.ts";
 import type { RunEvent } from "./events.ts";
+import type { SendMessage } from "./send-message.ts";
 import type { InterruptFilter, InterruptRecord } from "./interrupts.ts";
 import type { Transfer } from "./transfer.ts";
 
@@ -131,18 +131,7 @@ export interface CreateSession {
   readonly idempotencyKey?: string;
 }
 
-export interface SendMessage {
-  readonly blocks: readonly UserBlock[];
-  /** Use this model for the run that answers. */
-  readonly model?: string;
-  /** What becomes of it while a run goes on. `reject`: it is refused with `conflict`. Default: the agent's `delivery`. */
-  readonly delivery?: Delivery | "reject";
-  /** Before it, the session is switched to this mode, as by `setMode`; which stands also where the message is refused. */
-  readonly mode?: PermissionMode;
-  /** Who sends it, for the record. Default: the tenant's name, where there is one. */
-  readonly actor?: string;
-  readonly idempotencyKey?: string;
-}
+export type { SendMessage } from "./send-message.ts";
 
 export interface SessionPermissions {
   readonly mode: PermissionMode;

@@ -1,7 +1,7 @@
 import type { Usage } from "../../log/content.ts";
 import type { WorkspaceOrigin } from "../../log/entry.ts";
 import type { SessionRecord, SessionStatus } from "../../log/session-log.ts";
-import type { SendMessage } from "../session/sessions.ts";
+import type { SendMessage } from "../session/send-message.ts";
 
 /**
  * What anybody may do with the branches of a session: the part of `Sessions` that looks at it as a tree. Entries are named by
