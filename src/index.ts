@@ -26,6 +26,7 @@ export type {
 } from "./log/content.ts";
 export type * from "./log/entry.ts";
 export { fold } from "./log/fold.ts";
+export type { ImportedSession, SessionImport } from "./log/session-import.ts";
 export type {
   SessionFilter,
   SessionLog,
@@ -54,6 +55,13 @@ export type {
   SendMessage,
   Sessions,
 } from "./run/session/sessions.ts";
+export type {
+  ExportedSession,
+  ExportOptions,
+  ImportOptions,
+  ImportResult,
+  Transfer,
+} from "./run/session/transfer.ts";
 export type { Command, InboxItem, RunQueue } from "./run/worker/queue.ts";
 export type { Runtime, RuntimeOptions, SessionOptions } from "./runtime.ts";
 export { openRuntime } from "./runtime.ts";
