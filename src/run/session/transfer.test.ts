@@ -247,6 +247,22 @@ describe("a round trip", () => {
     expect(await readFile(join(there.pool.workspacePath("s"), "src/main.ts"), "utf8")).toBe("changed");
   });
 
+  test("takes along what the files of a fork, which nobody has opened yet, are to become", async () => {
+    await using here = await openHome("here");
+    await using there = await openHome("there");
+    const workspace = await fill(here, "s");
+    const { signal } = new AbortController();
+    const taken = await here.snapshots.take(workspace, null, { signal });
+    await makeSession(here, "s", said("hello"), run, ended);
+    const head = (await here.store.session("s"))?.headId ?? "";
+    await here.store.fork("s", head, "f", { due: taken.id });
+    await there.transfer.import(bytes(await fileOf(here, "f")));
+    expect(await there.store.files("f")).toMatchObject({ due: taken.id });
+    expect(await there.snapshots.has(taken.id)).toBe(true);
+    await there.transfer.import(bytes(await fileOf(here, "f", { workspace: false })), { as: "g" });
+    expect(await there.store.files("g")).toMatchObject({ due: null });
+  });
+
   test("takes the log alone where that is wanted, and says so in the manifest", async () => {
     await using here = await openHome("here");
     await using there = await openHome("there");
