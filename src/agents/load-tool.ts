@@ -104,7 +104,7 @@ function adjustTool(tool: Tool, reference: FunctionToolReference): LoadedTool {
 
 /** Delegates instead of copying, so that a tool may also be an object with a prototype. */
 function withOverrides(tool: Tool, overrides: Pick<Tool, "effect" | "parallel" | "timeoutMs">): Tool {
-  const { reconcile, outputSchema, checkOutput } = tool;
+  const { reconcile, outputSchema, checkOutput, risk, preview } = tool;
   return {
     name: tool.name,
     description: tool.description,
@@ -112,6 +112,10 @@ function withOverrides(tool: Tool, overrides: Pick<Tool, "effect" | "parallel" |
     ...(outputSchema === undefined ? {} : { outputSchema }),
     ...(checkOutput === undefined ? {} : { checkOutput: (structured) => checkOutput.call(tool, structured) }),
     ...overrides,
+    ...(risk === undefined
+      ? {}
+      : { risk: typeof risk === "function" ? (input) => risk.call(tool, input) : risk }),
+    ...(preview === undefined ? {} : { preview: (input, context) => preview.call(tool, input, context) }),
     parse: (input) => tool.parse(input),
     run: (input, context) => tool.run(input, context),
     ...(reconcile === undefined

@@ -7,6 +7,7 @@ import { doctor } from "./commands/doctor.ts";
 import { exec } from "./commands/exec.ts";
 import { approvals, approve, interrupts, reject } from "./commands/interrupts.ts";
 import { invoke } from "./commands/invoke.ts";
+import { permissions } from "./commands/permissions.ts";
 import { run } from "./commands/run.ts";
 import { sessions } from "./commands/sessions.ts";
 import { start } from "./commands/start.ts";
@@ -28,6 +29,7 @@ export const commands: readonly Command[] = [
   approve,
   reject,
   interrupts,
+  permissions,
   costs,
   trace,
   context,

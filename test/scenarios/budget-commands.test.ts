@@ -137,7 +137,7 @@ test("over HTTP, a caller is told that the run waits; the first answer counts", 
     });
     const { sessionId, interrupt } = waiting.body;
     const open = await call("/v1/interrupts?status=open&agent=payer");
-    expect(open.body.interrupts).toEqual([interrupt]);
+    expect(open.body.interrupts).toMatchObject([interrupt]);
 
     const path = `/v1/sessions/${sessionId}/interrupts/${interrupt.id}`;
     expect((await call(path, { action: "raise", limitUsd: 0.001 })).status).toBe(400);

@@ -6,7 +6,7 @@ import {
   interruptStatuses,
 } from "../../run/session/interrupts.ts";
 import { exitCodes } from "../exit.ts";
-import { age } from "../render/figures.ts";
+import { age, duration } from "../render/figures.ts";
 import { cut, oneLine } from "../render/plain.ts";
 import { answeredWords, kindWords, questionWords } from "../render/question.ts";
 import { type Column, printTable } from "../render/table.ts";
@@ -82,7 +82,7 @@ function cellsOf(interrupt: InterruptRecord, status: InterruptStatus): readonly 
 
 function expiry({ request: { expiresAt } }: InterruptRecord, now: number): string {
   if (expiresAt === undefined) return "-";
-  return expiresAt <= now ? "now" : `in ${age(expiresAt - now)}`;
+  return expiresAt <= now ? "now" : `in ${duration(expiresAt - now)}`;
 }
 
 function answerOf({ answered }: InterruptRecord): string {

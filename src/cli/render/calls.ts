@@ -18,6 +18,8 @@ interface Call {
   /** Lines that wait until the calls before this one have been told. */
   readonly held: string[];
   announced: boolean;
+  /** Its first line is not told before there is something to tell below it. */
+  quiet: boolean;
   started: boolean;
   progress: string | null;
   finished: ToolFinished | null;
@@ -56,7 +58,7 @@ export function callsView({ style, width, output: limits }: ViewOptions) {
     let text = "";
     for (const [callId, call] of calls) {
       if (call.held.length > 0) text += announce(call) + indented(call.held.splice(0));
-      if (call.started && !QUICK.has(call.name)) text += announce(call);
+      if (call.started && !call.quiet && !QUICK.has(call.name)) text += announce(call);
       if (call.finished === null) return text;
       text += ending(call, call.finished);
       calls.delete(callId);
@@ -100,6 +102,7 @@ export function callsView({ style, width, output: limits }: ViewOptions) {
       output: callOutput(limits),
       held: [],
       announced: false,
+      quiet: false,
       started: false,
       progress: null,
       finished: null,
@@ -133,6 +136,25 @@ export function callsView({ style, width, output: limits }: ViewOptions) {
     },
     finished(entry: ToolFinished): string {
       open(entry.callId, entry.name, undefined).finished = entry;
+      return tell();
+    },
+    /**
+     * A person is asked about it: the calls behind it are told meanwhile. What was told of a call before the question stands too far
+     * away to be gone on with.
+     */
+    waits(callId: string): string {
+      const call = calls.get(callId);
+      if (call !== undefined) {
+        calls.delete(callId);
+        calls.set(callId, call);
+        // One that asks itself is started again when it has its answer.
+        call.started = false;
+        call.quiet = false;
+      }
+      for (const each of calls.values()) {
+        each.quiet ||= each.announced;
+        each.announced = false;
+      }
       return tell();
     },
     /** The calls that have not ended begin anew with their first line: what was told of them so far, somebody else saw. */

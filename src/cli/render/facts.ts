@@ -107,8 +107,13 @@ function consequence(point: HookDecided["point"]): string {
   return point === "afterTool" ? "and the call has been made all the same" : "which counts as no";
 }
 
-export function answeredLine({ answer, actor, waitedMs }: InterruptResolved): FactLine {
-  return yellow(`▸ ${answeredWords(answer, actor ?? null, waitedMs)}`);
+/** `what` it was that was asked, where that does not stand right above. */
+export function answeredLine(
+  { answer, actor, waitedMs }: InterruptResolved,
+  what: string | undefined,
+): FactLine {
+  const about = what === undefined ? "" : ` (${what})`;
+  return yellow(`▸ ${answeredWords(answer, actor ?? null, waitedMs)}${about}`);
 }
 
 export function votedLine({ actor }: InterruptVoted): FactLine {

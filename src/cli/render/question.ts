@@ -57,7 +57,10 @@ function factsOf(request: InterruptRequest, preview: CallPreview | null, now: nu
     // The command stands below, as it would run.
     ...(preview?.type === "command" ? [] : [`${oneLine(call.tool)}  ${callLine(call.tool, call.input)}`]),
     ...(request.kind === "question" ? [] : [`risk: ${riskWords(call.risk)}`]),
-    ...("permission" in request ? [`asked by ${permissionWords(request.permission)}`] : []),
+    // A rule is named in the message itself.
+    ...("permission" in request && !request.message.includes(request.permission.by)
+      ? [`asked by ${permissionWords(request.permission)}`]
+      : []),
     ...(request.kind === "auth" && request.url !== undefined ? [`go to: ${oneLine(request.url)}`] : []),
     ...termsLines(request, now),
   ];

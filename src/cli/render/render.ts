@@ -1,4 +1,4 @@
-import type { Entry, ModelFailed, UserMessage } from "../../log/entry.ts";
+import type { Entry, Interrupted, InterruptResolved, ModelFailed, UserMessage } from "../../log/entry.ts";
 import { retryDelay } from "../../run/after-failure.ts";
 import type { RunEvent } from "../../run/session/events.ts";
 import { answerView } from "./answer.ts";
@@ -25,7 +25,7 @@ import {
 import { count, duration } from "./figures.ts";
 import type { ViewOptions } from "./options.ts";
 import { cut, oneLine, plain } from "./plain.ts";
-import { questionBlock } from "./question.ts";
+import { questionBlock, questionWords } from "./question.ts";
 
 /** Turns the events of a session into text for a person. A state machine: the same events give the same text. */
 export interface RunView {
@@ -46,6 +46,9 @@ export function createRunView(options: ViewOptions): RunView {
   let failures = 0;
   let isPartKnown = false;
   let activity: string | null = null;
+  /** What was asked and has no answer, by the id of the question. */
+  const questions = new Map<string, string>();
+  let hasSeveral = false;
   /** Characters of the arguments that the model is writing. */
   let argumentSize = 0;
   let calledTool = "";
@@ -141,7 +144,7 @@ export function createRunView(options: ViewOptions): RunView {
       case "interrupted":
         activity = null;
         answer.setApart();
-        return `${answer.close()}${questionBlock(entry.request, { ...options, now: entry.at })}`;
+        return question(entry);
       case "interruptVoted":
         return fact(votedLine(entry));
       case "runPaused":
@@ -149,7 +152,7 @@ export function createRunView(options: ViewOptions): RunView {
         return "";
       case "interruptResolved":
         activity = null;
-        return fact(answeredLine(entry));
+        return answered(entry);
       case "callClassified":
         return fact(classifiedLine(entry));
       case "modeChanged":
@@ -170,8 +173,24 @@ export function createRunView(options: ViewOptions): RunView {
       case "runFailed":
         activity = null;
         calls = callsView(options);
+        questions.clear();
         return answer.close();
     }
+  }
+
+  function question({ interruptId, request, at }: Entry & Interrupted): string {
+    questions.set(interruptId, questionWords(request));
+    hasSeveral ||= questions.size > 1;
+    const block = `${answer.close()}${questionBlock(request, { ...options, now: at })}`;
+    return "call" in request ? block + calls.waits(request.call.callId) : block;
+  }
+
+  /** Among several it has to be said which one. */
+  function answered(entry: Entry & InterruptResolved): string {
+    const what = hasSeveral ? questions.get(entry.interruptId) : undefined;
+    questions.delete(entry.interruptId);
+    if (questions.size === 0) hasSeveral = false;
+    return fact(answeredLine(entry, what));
   }
 
   function line(colour: "grey" | "yellow" | "red", text: string): string {
