@@ -1,23 +1,34 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineTool, type Entry, type Session } from "../../src/index.ts";
-import type { AssistantBlock, UserBlock } from "../../src/log/content.ts";
+import { type AssistantBlock, noUsage, type UserBlock } from "../../src/log/content.ts";
+import { fold } from "../../src/log/fold.ts";
+import { canWaitInFork } from "../../src/log/fold-branches.ts";
+import { repaired } from "../../src/log/transcript.ts";
 import type { Model } from "../../src/models/model.ts";
+import { openSqliteStore } from "../../src/stores/sqlite/sqlite.ts";
+import type { Store } from "../../src/stores/store.ts";
 import { createScriptedModel, type Script } from "../../src/testing/testing.ts";
 import { type Scenario, startScenario } from "./in-process.ts";
 
 /** Sessions that are forked, moved back and compared, as somebody meets it who uses them. */
 
-/** "note X" writes X into the file notes.txt, then says so; anything else is repeated. */
+/** "note X" writes X into the file notes.txt, "look" reads it; anything else is repeated. */
 const script: Script = {
   turns: [
     {
       times: "any",
       when: { user: { matches: "^note" }, step: 1 },
       calls: [{ tool: "write", input: { path: "notes.txt", content: "{{user /note (.*)/}}\n" } }],
+    },
+    {
+      times: "any",
+      when: { user: { matches: "^look" }, step: 1 },
+      calls: [{ tool: "read", input: { path: "notes.txt" } }],
     },
     { times: "any", when: { step: 2 }, text: "Noted." },
     { times: "any", text: "You said {{user}}." },
@@ -445,3 +456,122 @@ describe("a comparison", () => {
     expect(await sessions.compare(session.id, stranger.id)).toMatchObject({ common: null });
   });
 });
+
+describe("when the process dies in the middle", () => {
+  let dataDir: string;
+  beforeEach(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), "holdfast-time-travel-"));
+  });
+  afterEach(() => rm(dataDir, { recursive: true, force: true }));
+
+  /** A session with two states of its files, and the entry and snapshot of the first one. */
+  async function sessionWithTwoStates() {
+    await using scenario = await start({ dataDir });
+    const session = await scenario.session();
+    await say(session, "note one");
+    await say(session, "note two");
+    const [first] = (await scenario.log(session)).filter((entry) => entry.type === "workspaceSaved");
+    return { id: session.id, at: first?.id ?? "", due: first?.snapshot ?? "" };
+  }
+
+  /** What is left of a process that gets no further than its one step in the store. */
+  async function dying(step: (store: Store) => Promise<unknown>): Promise<void> {
+    await using store = await openSqliteStore({ path: join(dataDir, "holdfast.db") });
+    await step(store);
+  }
+
+  test("a move has its files put in order by whoever uses them next", async () => {
+    const { id, at, due } = await sessionWithTwoStates();
+    await dying(async (store) => {
+      const hold = await store.hold(id, { atRest: true });
+      if (hold === undefined) throw new Error("it is held");
+      const spent = { usage: noUsage, costUsd: 0, unpricedCalls: 0, lostUsd: 0 };
+      await store.rewind(hold, { to: at, leaving: [], moved: { type: "headMoved", spent }, due });
+    });
+    await using scenario = await start({ dataDir });
+    const { sessions } = scenario.runtime;
+    expect(await notes(scenario, id)).toBe("two\n");
+    const [one, other] = await Promise.all([sessions.sandbox(id), sessions.sandbox(id)]);
+    for (const sandbox of [one, other]) {
+      expect(Buffer.from((await sandbox.readFile("notes.txt"))?.bytes ?? []).toString()).toBe("one\n");
+    }
+    // Once: what is written now stays.
+    await say(await scenario.runtime.session({ id }), "note three");
+    await sessions.sandbox(id);
+    expect(await notes(scenario, id)).toBe("three\n");
+  });
+
+  test("a fork is finished by the same request, and by a run that finds it", async () => {
+    const { id, at, due } = await sessionWithTwoStates();
+    await dying(async (store) => {
+      await store.fork(id, at, "asked-again", { due });
+      await store.fork(id, at, "found", { due });
+    });
+    await using scenario = await start({ dataDir });
+    const { sessions } = scenario.runtime;
+    const again = await sessions.fork(id, { at, id: "asked-again" });
+    expect(again.created).toBe(false);
+    expect(await notes(scenario, "asked-again")).toBe("one\n");
+    await say(await scenario.runtime.session({ id: "found" }), "look");
+    expect(await notes(scenario, "found")).toBe("one\n");
+  });
+
+  test("before it was noted, nothing has happened", async () => {
+    const { id, at } = await sessionWithTwoStates();
+    await dying(async (store) => expect(await store.hold(id, { atRest: true })).toBeDefined());
+    await using scenario = await start({ dataDir });
+    await say(await scenario.runtime.session({ id }), "hello");
+    expect(await notes(scenario, id)).toBe("two\n");
+    expect(await scenario.runtime.sessions.rewind(id, { to: at })).toMatchObject({ to: { entryId: at } });
+  });
+});
+
+describe("logs of earlier releases", () => {
+  test.each([
+    ["v1", "analyst"],
+    ["v1-2", "keeper"],
+  ])("%s goes on, is forked at every entry, and moved back to any", async (name, agent) => {
+    const file = join(import.meta.dirname, `../fixtures/logs/${name}.jsonl`);
+    const entries = (await readFile(file, "utf8"))
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Entry);
+    await using store = await openSqliteStore({ path: ":memory:" });
+    await store.importSession(
+      { ...imported, id: name, agent },
+      (async function* () {
+        yield* entries;
+      })(),
+    );
+    await using served = await start({ store, agent: { name: agent } });
+    const { sessions } = served.runtime;
+    for (const [i, { id }] of entries.entries()) {
+      const { session } = await sessions.fork(name, { at: id });
+      const waits = canWaitInFork(fold(entries.slice(0, i + 1)));
+      expect(session.status).toBe(waits ? "waiting" : "idle");
+      expect(repaired(fold(await store.path(session.id)).messages).problems).toEqual([]);
+    }
+    for (const at of [entries.length, Math.ceil(entries.length / 2), 1]) {
+      const { session: fork } = await sessions.fork(name, { at });
+      expect(await say(await served.runtime.session({ id: fork.id, agent }), "hello")).toBe(
+        "You said hello.",
+      );
+      await sessions.rewind(name, { to: at });
+      expect(await say(await served.runtime.session({ id: name, agent }), "hello")).toBe("You said hello.");
+    }
+  });
+});
+
+const imported = {
+  tenant: "default",
+  title: null,
+  status: "idle",
+  lastRunEnd: null,
+  createdAt: 0,
+  fingerprint: "f",
+  due: null,
+  turns: 0,
+  usage: noUsage,
+  costUsd: 0,
+  unpricedCalls: 0,
+} as const;
