@@ -101,7 +101,7 @@ test.each(Array.from({ length: 20 }, (_, i) => [i + 1]))(
   "forbidden commands stay forbidden, seed %i",
   (seed) => {
     const random = numbers(seed);
-    for (let i = 0; i < 50; i++) {
+    for (let i = 0; i < 20; i++) {
       const line = wrapped(FORBIDDEN, random);
       expect(typesOf(line), line).not.toContain("allow");
     }
@@ -110,7 +110,7 @@ test.each(Array.from({ length: 20 }, (_, i) => [i + 1]))(
 
 test("harmless commands stay harmless", () => {
   const random = numbers(7);
-  for (let i = 0; i < 300; i++) {
+  for (let i = 0; i < 150; i++) {
     const line = wrapped(HARMLESS, random);
     expect(typesOf(line), line).toEqual(["allow", "allow"]);
   }
@@ -146,7 +146,7 @@ test("no text makes it throw, or takes it long", () => {
     "a",
     " ",
   ];
-  for (let i = 0; i < 2_000; i++) {
+  for (let i = 0; i < 500; i++) {
     const line = Array.from({ length: random(30) }, () => pieces[random(pieces.length)]).join("");
     expect(["allow", "ask", "deny"]).toContain(typesOf(line)[1]);
   }
@@ -166,7 +166,7 @@ test("no text makes it throw, or takes it long", () => {
     "env ",
     "bash -c ",
   ]) {
-    expect(typesOf(piece.repeat(5_000)), piece).not.toContain("allow");
+    expect(typesOf(piece.repeat(900)), piece).not.toContain("allow");
   }
   expect(typesOf(`echo ${"a".repeat(70_000)}`)[0]).toBe("ask");
 });

@@ -1,12 +1,13 @@
 import type { Risk } from "../log/entry.ts";
 import type { Place } from "./paths.ts";
 import type { PolicyCall } from "./policy.ts";
-import { commandOf, riskOf, riskOfWriting, worst } from "./risk.ts";
+import { commandOf, riskOf } from "./risk.ts";
 import { SHELL } from "./rule.ts";
 import { SEPARATOR, UNSEEN } from "./shell/command-pattern.ts";
 import { riskOfCommand } from "./shell/command-risk.ts";
 import { launches } from "./shell/executing.ts";
 import { type FileUse, parseShell, type ShellCommand } from "./shell/shell.ts";
+import { NO_RISK, riskOfWriting, worst } from "./worst.ts";
 
 /** A call in the pieces that rules are matched with. Every one has to be allowed; one that is forbidden is enough. */
 export interface Subject {
@@ -55,7 +56,7 @@ export function partsOf(call: PolicyCall): Subject {
     return {
       type: "command",
       text: shown(words),
-      risk: isWrapper ? worst([]) : riskOfCommand(words, line.directories),
+      risk: isWrapper ? NO_RISK : riskOfCommand(words, line.directories),
       command,
       directories: line.directories,
       launches: launches(words),
@@ -65,7 +66,7 @@ export function partsOf(call: PolicyCall): Subject {
     (use): FilePart => ({
       type: "file",
       text: `${use.how === "write" ? ">" : "<"} ${shown([use.text])}`,
-      risk: use.how === "read" ? worst([]) : worst(use.places.map(riskOfWriting)),
+      risk: use.how === "read" ? NO_RISK : worst(use.places.map(riskOfWriting)),
       use,
     }),
   );

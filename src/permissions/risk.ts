@@ -5,11 +5,7 @@ import type { PolicyCall } from "./policy.ts";
 import { SHELL } from "./rule.ts";
 import { riskOfCommand } from "./shell/command-risk.ts";
 import { parseShell, type ShellLine } from "./shell/shell.ts";
-
-export const REVERSIBILITIES = ["none", "undoable", "hard", "irreversible"] as const;
-export const REACHES = ["workspace", "session", "outside"] as const;
-
-export const NO_RISK: Risk = { reversibility: "none", reach: "workspace", why: [] };
+import { NO_RISK, riskOfWriting, worst } from "./worst.ts";
 
 /** What a call can do, from what its tool declares, from its arguments, or else from its effect. Never throws. @pure */
 export function riskOf(call: PolicyCall): Risk {
@@ -42,27 +38,6 @@ export function placeOfInput(input: unknown): Place {
   return isRecord(input) && typeof input.path === "string" ? placeOf(input.path) : { type: "unknown" };
 }
 
-export function riskOfWriting(place: Place): Risk {
-  if (place.type === "unknown") {
-    return { reversibility: "hard", reach: "outside", why: ["which file it changes is not known before"] };
-  }
-  if (place.type === "outside") {
-    const isTemporary = place.path.startsWith("/tmp/");
-    return {
-      reversibility: isTemporary ? "undoable" : "hard",
-      reach: isTemporary ? "session" : "outside",
-      why: [`${place.path} is outside of the workspace`],
-    };
-  }
-  return /(?:^|\/)\.git(?:\/|$)/.test(place.path)
-    ? {
-        reversibility: "hard",
-        reach: "workspace",
-        why: [`${place.path}: what is in .git decides what git runs`],
-      }
-    : { reversibility: "undoable", reach: "workspace", why: [`it changes ${place.path}`] };
-}
-
 /** The worst of its commands and redirections. */
 export function riskOfLine({ commands, files, opaque, directories }: ShellLine): Risk {
   const risks = [
@@ -71,19 +46,6 @@ export function riskOfLine({ commands, files, opaque, directories }: ShellLine):
     ...opaque.map((why): Risk => ({ reversibility: "hard", reach: "session", why: [why] })),
   ];
   return worst(risks);
-}
-
-/** Of each dimension the worst; the reasons of those that make it so. */
-export function worst(risks: readonly Risk[]): Risk {
-  const reversibility =
-    REVERSIBILITIES.findLast((each) => risks.some((risk) => risk.reversibility === each)) ?? "none";
-  const counting = risks.filter((risk) => risk.reversibility !== "none");
-  const reach =
-    REACHES.findLast((each) =>
-      (counting.length > 0 ? counting : risks).some((risk) => risk.reach === each),
-    ) ?? "workspace";
-  const blamed = counting.filter((risk) => risk.reversibility === reversibility || risk.reach === reach);
-  return { reversibility, reach, why: [...new Set(blamed.flatMap(({ why }) => why))].slice(0, 8) };
 }
 
 /** What an MCP server says of a tool. Hints, not promises: they move what asks by itself, never what a rule says. */

@@ -33,6 +33,12 @@ export function policyFingerprint(own: OwnRules): string {
   return sha256(canonicalJson({ mode, deny, ask, allow, breakpoints }), 16);
 }
 
+/** As `Permission.by` names them. */
+export function ruleNames(own: OwnRules): readonly string[] {
+  const { deny, breakpoints, ask, allow } = readRules({ ...own, source: "harness.json" });
+  return [...deny, ...breakpoints, ...ask, ...allow].map(({ by }) => by);
+}
+
 export function decide(call: PolicyCall, mode: PermissionMode, judged: Judged): Decision {
   const decision = weigh(call, mode, judged);
   if (mode !== "dontAsk" || decision.type !== "ask") return decision;

@@ -1,5 +1,6 @@
 import type { Risk } from "../../log/entry.ts";
 import { type Place, placeOf } from "../paths.ts";
+import { riskOfWriting, worst } from "../worst.ts";
 import { mayBeOption, UNSEEN } from "./command-pattern.ts";
 import { type RiskRow, riskTable } from "./risk-table.ts";
 
@@ -43,39 +44,16 @@ const byName: ReadonlyMap<string, readonly RiskRow[]> = Map.groupBy(
 
 /** A change of files reaches as far as they lie. Options count as paths where they may contain one. */
 function reachingPlaces(risk: Risk, words: readonly string[], directories: readonly Place[]): Risk {
-  for (const path of pathsIn(words)) {
-    for (const directory of directories) {
-      const place = placeOf(path, directory);
-      if (place.type === "unknown") {
-        return {
-          ...risk,
-          reach: "outside",
-          why: [...risk.why, "which files it changes is not known before"],
-        };
-      }
-      if (place.type === "outside") {
-        const isTemporary = place.path.startsWith("/tmp/");
-        return {
-          ...risk,
-          reach: isTemporary ? "session" : "outside",
-          why: [...risk.why, `${place.path} is outside of the workspace`],
-        };
-      }
-      if (/(?:^|\/)\.git(?:\/|$)/.test(place.path)) {
-        return {
-          ...risk,
-          reversibility: risk.reversibility === "irreversible" ? "irreversible" : "hard",
-          why: [...risk.why, `${place.path}: what is in .git decides what git runs`],
-        };
-      }
-    }
-  }
-  return risk;
+  const places = pathsIn(words).flatMap((path) => directories.map((directory) => placeOf(path, directory)));
+  const beyond = places
+    .map(riskOfWriting)
+    .filter(({ reversibility, reach }) => reversibility !== "undoable" || reach !== "workspace");
+  return worst([risk, ...beyond]);
 }
 
 export function pathsIn([, ...args]: readonly string[]): readonly string[] {
   return args.flatMap((arg) => {
-    if (!arg.startsWith("-")) return arg === "" ? [] : [arg];
+    if (!arg.startsWith("-")) return arg === "" ? [] : [arg.replace(/^\w+=(?=.)/, "")];
     const value =
       /^--[\w-]+=(.*)$/s.exec(arg)?.[1] ??
       (arg.includes("/") || arg.includes(UNSEEN) ? arg.replace(/^-\w?/, "") : "");

@@ -28,7 +28,7 @@ export function openFind(words: readonly string[]): Opened {
   const opaque: string[] = [];
   for (let at = 1; at < words.length; at++) {
     const word = words[at] ?? "";
-    if (word === "-delete") commands.push({ words: ["rm", "-r", UNSEEN] });
+    if (word === "-delete") commands.push({ words: ["rm", "-r", ...startsOf(words)] });
     if (!/^-(?:exec|execdir|ok|okdir)$/.test(word)) continue;
     const end = words.findIndex(
       (each, i) => i > at && (each === ";" || (each === "+" && words[i - 1] === "{}")),
@@ -47,4 +47,10 @@ function isValue(words: readonly string[], at: number): boolean {
   const isTest =
     /^-(?:i?name|i?path|i?regex|i?wholename|newer\w*|size|mtime|mmin|type|user|group|perm|maxdepth|mindepth)$/;
   return isTest.test(words[at - 1] ?? "") && !words[at]?.includes(UNSEEN + UNSEEN);
+}
+
+function startsOf([, ...args]: readonly string[]): readonly string[] {
+  const end = args.findIndex((arg) => /^[-(!]/.test(arg) && !/^-[HLPDO]/.test(arg));
+  const paths = args.slice(0, end === -1 ? undefined : end).filter((arg) => !arg.startsWith("-"));
+  return paths.length === 0 ? ["."] : paths;
 }
