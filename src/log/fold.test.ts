@@ -139,6 +139,66 @@ describe("a fork", () => {
   });
 });
 
+describe("the files of the workspace", () => {
+  const saved = (snapshot: string): NewEntry => {
+    const counts = { files: 1, bytes: 1, added: 1, changed: 0, removed: 0 };
+    return { type: "workspaceSaved", snapshot, ...counts, skipped: [], durationMs: 1 };
+  };
+  const begun = [created(), userSays("hi"), runStarts(), modelSays([call("1", "write"), call("2", "read")])];
+  const wrote = [...begun, toolStarts("1", "write", "once"), toolEnds("1", "write")];
+  const workspaceAfter = (...facts: readonly NewEntry[]) => fold(entries(...facts)).workspace;
+
+  it("are as they were kept until a call starts that can change them", () => {
+    expect(workspaceAfter(...begun, toolStarts("2", "read", "readonly"))).toEqual({
+      snapshot: null,
+      changedAt: null,
+    });
+    expect(workspaceAfter(...wrote)).toEqual({ snapshot: null, changedAt: 5 });
+    expect(workspaceAfter(...wrote, saved("one"))).toEqual({ snapshot: "one", changedAt: null });
+    expect(workspaceAfter(...wrote, saved("one"), toolStarts("2", "write", "reconcile"))).toEqual({
+      snapshot: "one",
+      changedAt: 8,
+    });
+  });
+
+  it.each([
+    [
+      { from: "snapshot", snapshot: "then", skipped: 0 },
+      { snapshot: "then", changedAt: null },
+    ],
+    [
+      { from: "template", skipped: 0 },
+      { snapshot: null, changedAt: null },
+    ],
+    [
+      { from: "now", snapshot: "now", skipped: 0 },
+      { snapshot: "now", changedAt: null },
+    ],
+    [
+      { from: "now", skipped: 0 },
+      { snapshot: null, changedAt: 7 },
+    ],
+  ] as const)("are what a fork or a move of the head has made them: %j", (files, expected) => {
+    const forkedFrom = { sessionId: "s", entryId: "e6" };
+    expect(workspaceAfter(...wrote, { type: "sessionCreated", agent: "tester", forkedFrom, files })).toEqual(
+      expected,
+    );
+    const spent = { usage: noUsage, costUsd: 0, unpricedCalls: 0, lostUsd: 0 };
+    expect(workspaceAfter(...wrote, { type: "headMoved", from: "e6", spent, files })).toEqual(expected);
+  });
+
+  it("are known after a compaction, and taken as changed after one of a release that knew nothing of them", () => {
+    const state = fold(entries(...wrote, saved("one")));
+    const compactedWith = (carried: unknown): NewEntry => ({
+      ...{ type: "compacted", tier: "summary", messages: [], tokensBefore: 2, tokensAfter: 1 },
+      ...{ carried, usage: noUsage, costUsd: null },
+    });
+    expect(workspaceAfter(compactedWith(carriedState(state)))).toEqual({ snapshot: "one", changedAt: null });
+    const { workspace: _, ...earlier } = carriedState(state);
+    expect(workspaceAfter(compactedWith(earlier))).toEqual({ snapshot: null, changedAt: 1 });
+  });
+});
+
 describe("the run", () => {
   it("goes on when a message arrived while the model had the last word", () => {
     const state = fold(
@@ -159,7 +219,11 @@ describe("the run", () => {
     const results = [toolEnds("a", "x"), toolEnds("b", "y"), runEnds("stopped")];
     const state = fold(entries(...stopped, ...results));
     expect(state.run).toBeNull();
-    expect(state.unanswered).toMatchObject({ messages: ["in-after"], model: undefined, stopRequested: false });
+    expect(state.unanswered).toMatchObject({
+      messages: ["in-after"],
+      model: undefined,
+      stopRequested: false,
+    });
     expect(transcript(...stopped, ...results)).toMatch(/user: before \| user: after$/);
   });
 

@@ -390,3 +390,38 @@ describe("a message that arrives during a run", () => {
     expect(decide([...facts, runEnds("stopped")])).toMatchObject({ type: "startRun" });
   });
 });
+
+describe("files that a call can have changed", () => {
+  const keeping: Agent = { ...tester, snapshots: { ...tester.snapshots, enabled: true } };
+  const step = (facts: readonly NewEntry[], agent = keeping) => decide(facts, agent).type;
+  const answered = (tool: string) => [...running, modelIsCalled(), modelSays([call("c", tool)])];
+  const wrote = [...answered("pay"), toolStarts("c", "pay", "once"), toolEnds("c", "pay")];
+  const counts = { files: 1, bytes: 1, added: 1, changed: 0, removed: 0 };
+  const kept: NewEntry = { type: "workspaceSaved", snapshot: "s", ...counts, skipped: [], durationMs: 1 };
+
+  it("are kept before the next request, once", () => {
+    expect(step(wrote)).toBe("saveWorkspace");
+    expect(step([...wrote, kept])).toBe("callModel");
+  });
+
+  it("are kept before the run ends, and not while it is asked to stop", () => {
+    const late = [...answered("pay"), modelSays([text("ok")])];
+    const ended = [...wrote, modelIsCalled(), modelSays([text("ok")])];
+    expect(step(late)).not.toBe("saveWorkspace");
+    expect(step(ended)).toBe("saveWorkspace");
+    expect(step([...ended, kept])).toBe("stop");
+    expect(step([...ended, stopIsAsked()])).toBe("stop");
+  });
+
+  it("are not looked at after calls that only read, while calls are open, or where the agent says so", () => {
+    const read = [...answered("read"), toolStarts("c", "read", "readonly"), toolEnds("c", "read")];
+    expect(step(read)).toBe("callModel");
+    expect(step(wrote.slice(0, -1))).toBe("runTools");
+    expect(step(wrote, tester)).toBe("callModel");
+  });
+
+  it("are not looked at in the run that never gets any further", () => {
+    const resumed: NewEntry = { type: "runResumed", runId: "r1", nodeId: "n", epoch: 1 };
+    expect(step([...wrote, ...Array.from({ length: 20 }, () => resumed)])).toBe("fail");
+  });
+});

@@ -290,6 +290,28 @@ export const timeTravelContract: readonly StoreContractCase[] = [
     },
   },
   {
+    name: "knows every snapshot that something names, on any branch, until the last session with it is erased",
+    async run({ open }) {
+      await using store = await open();
+      const inUse = async () => [...(await store.snapshotsInUse())].sort();
+      assert.deepEqual(await inUse(), []);
+      const ids = await sessionWith(store, "s", ["1"]);
+      const long = Array.from({ length: 100 }, (_, i) => ({
+        path: `${i}`.padStart(1_000, "x"),
+        why: "too large",
+      }));
+      const [one] = await append(store, "s", saved("one"), { ...saved("long"), skipped: long }, saved("one"));
+      const files = { from: "snapshot", snapshot: "moved", skipped: 0 } as const;
+      await rewind(store, "s", ids[1], { moved: { type: "headMoved", spent, files }, due: "due" });
+      await store.fork("s", one?.id ?? "", "f", { files: { ...files, snapshot: "forked" } });
+      assert.deepEqual(await inUse(), ["due", "forked", "long", "moved", "one"]);
+      await store.erase("s");
+      assert.deepEqual(await inUse(), ["forked", "one"]);
+      await store.erase("f");
+      assert.deepEqual(await inUse(), []);
+    },
+  },
+  {
     name: "finds entries by id, by the beginning of it, by number; and what the files were",
     async run({ open }) {
       await using store = await open();
@@ -487,7 +509,7 @@ function note(text: string): NewEntry {
   return { type: "modelFailed", runId: "r", model: "m", attempt: 1, failure, durationMs: 1 };
 }
 
-function saved(snapshot: string): NewEntry {
+function saved(snapshot: string): NewEntry & { readonly type: "workspaceSaved" } {
   const counts = { files: 1, bytes: 1, added: 1, changed: 0, removed: 0 };
   return { type: "workspaceSaved", snapshot, ...counts, skipped: [], durationMs: 1 };
 }

@@ -1,12 +1,13 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { defineTool, type Entry } from "../../src/index.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { noneDriver } from "../../src/sandboxes/none/none.ts";
 import { diskSnapshots } from "../../src/snapshots/disk.ts";
+import { createFakeClock } from "../../src/testing/testing.ts";
 import { collect, type Scenario, type ScenarioOptions, startScenario, story } from "./in-process.ts";
 
 let home = "";
@@ -129,5 +130,33 @@ describe("the files of a session", () => {
     const [saved, ...more] = await savedIn(scenario, session);
     expect(more).toEqual([]);
     expect(saved === undefined ? {} : await filesOf(scenario.dataDir, saved)).toEqual({ "a.txt": "1" });
+  });
+
+  it("are forgotten when nothing names them any more, and not before", async () => {
+    const dataDir = await mkdtemp(join(home, "data-"));
+    const start = Date.now();
+    const isThere = ({ snapshot }: Saved) =>
+      diskSnapshots({ directory: join(dataDir, "snapshots"), clock: systemClock }).has(snapshot);
+    const saved: Saved[] = [];
+    {
+      const turns = [write("a.txt", "1"), { text: "Done." }, write("a.txt", "2"), { text: "Done." }];
+      const clock = createFakeClock(start);
+      await using scenario = await startScenario({ turns }, options({ dataDir, clock }));
+      for (const id of ["goes", "stays"]) {
+        const session = await scenario.runtime.session({ id });
+        await collect(await session.send("Go"));
+        saved.push(...(await savedIn(scenario, session)));
+      }
+      await scenario.runtime.sessions.delete("goes");
+    }
+    const [goes, stays] = saved;
+    if (goes === undefined || stays === undefined) throw new Error("no snapshots");
+    expect(await isThere(goes)).toBe(true);
+    await using _later = await startScenario(
+      { turns: [{ text: "Nobody asks." }] },
+      options({ dataDir, clock: createFakeClock(start + 2 * 3_600_000) }),
+    );
+    await vi.waitUntil(async () => !(await isThere(goes)), { timeout: 30_000 });
+    expect(await filesOf(dataDir, stays)).toEqual({ "a.txt": "2" });
   });
 });
