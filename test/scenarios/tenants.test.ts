@@ -44,6 +44,9 @@ describe("a tenant", () => {
       exec: { command: "true" },
       stop: {},
       "{interruptId}": { action: "end" },
+      mode: { mode: "plan" },
+      rules: { list: "allow", rule: "*" },
+      rewind: { to: "#1" },
     };
     let asked = 0;
     for (const [path, methods] of Object.entries(paths)) {
