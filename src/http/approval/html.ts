@@ -39,8 +39,11 @@ function escaped(text: string): string {
     .replace(/[&<>"']/g, (char) => ENTITIES[char] ?? char);
 }
 
-/** What shows nothing, or changes how other characters show: controls, direction marks, joiners, fillers, odd spaces. Not what colours emoji. */
-const HIDDEN = /(?![\n\t \ufe0f])[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}\p{Zs}\p{Default_Ignorable_Code_Point}]/gu;
+/**
+ * What shows nothing, or changes how other characters show: controls, direction marks, joiners, fillers, odd spaces. Not what
+ * makes a picture of a character (U+FE0F).
+ */
+const HIDDEN = /(?!\n|\t| |\ufe0f)[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}\p{Zs}\p{Default_Ignorable_Code_Point}]/gu;
 
 function withVisible(text: string): string {
   return text.replace(HIDDEN, (char) => `<span class="hidden">${codePoint(char)}</span>`);
