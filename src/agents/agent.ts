@@ -3,6 +3,7 @@ import type { Delivery, OnExpire, PermissionMode } from "../log/entry.ts";
 import type { CacheLifetime, ReasoningEffort } from "../models/model.ts";
 import type { ModelEntry, ModelPrices } from "../models/model-entry.ts";
 import type { Policy, RuleSet } from "../permissions/policy.ts";
+import type { OwnRules } from "../permissions/rules.ts";
 import type { SandboxKind, SandboxLimits } from "../sandboxes/sandbox.ts";
 import type { SnapshotLimits } from "../snapshots/snapshot.ts";
 import type { Tool } from "../tools/tool.ts";
@@ -56,8 +57,12 @@ export interface AgentPermissions {
   readonly mode: PermissionMode;
   /** Whether `bypass` is possible at all; else it counts as `default`. */
   readonly mayBypass: boolean;
+  /** What the policy was made of, to explain what it decides. */
+  readonly own: OwnRules;
   /** More rules for runs that answer messages of these people. */
   readonly users: ReadonlyMap<string, RuleSet>;
+  /** Its own rules, as decisions name them. */
+  readonly ruleNames: readonly string[];
   /** Of its rules and mode: approvals are bound to it. */
   readonly fingerprint: string;
   /** Who decides in mode `auto`. */

@@ -1,7 +1,7 @@
 import type { Hook } from "../hooks/hook.ts";
 import { withoutUndefined } from "../lib/json.ts";
 import { parseDuration, parseSize } from "../lib/units.ts";
-import { policyFingerprint, policyOf } from "../permissions/rules.ts";
+import { policyFingerprint, policyOf, ruleNames } from "../permissions/rules.ts";
 import { snapshotLimits } from "../snapshots/snapshot.ts";
 import type { Tool } from "../tools/tool.ts";
 import type { Agent, AgentApprovals, AgentModel, AgentPermissions } from "./agent.ts";
@@ -98,9 +98,11 @@ function toPermissions(
   return {
     mode: own.mode,
     mayBypass,
+    own,
     users: new Map(
       Object.entries(users).map(([name, rules]) => [name, { ...rules, source: `user ${name}` }]),
     ),
+    ruleNames: ruleNames(own),
     fingerprint: policyFingerprint(own),
     classifier: { model: classifier.model ?? null, timeoutMs: parsed(parseDuration, classifier.timeout) },
   };

@@ -14,7 +14,9 @@ const plain: Agent = {
   permissions: {
     mode: "default",
     mayBypass: false,
+    own: { mode: "default", deny: [], ask: [], allow: [], breakpoints: [] },
     users: new Map(),
+    ruleNames: [],
     fingerprint: "plain",
     classifier: { model: null, timeoutMs: 15_000 },
   },
