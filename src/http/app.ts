@@ -14,6 +14,7 @@ import { type Call, type HttpEnv, mount, type Route } from "./route.ts";
 import { agentRoutes } from "./routes/agents.ts";
 import { approveRoutes } from "./routes/approve.ts";
 import { contextRoutes } from "./routes/context.ts";
+import { auditRoutes } from "./routes/audit.ts";
 import { costRoutes } from "./routes/costs.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { execRoutes } from "./routes/exec.ts";
@@ -94,6 +95,7 @@ export function apiRoutes(deps: HttpDeps): readonly Route[] {
     approveRoutes,
     permissionRoutes,
     costRoutes,
+    auditRoutes,
     execRoutes,
     fileRoutes,
     timeTravelRoutes,

@@ -166,6 +166,9 @@ export function createClient(options: TransportOptions): Client {
       await transport.send("DELETE", `${rulesPath(agent)}?${queryString(rule)}`);
     },
 
+    audit: ({ sessionId: session, ...query } = {}) =>
+      get(`/v1/permissions/audit?${queryString({ ...query, session })}`),
+
     costs: (query) => get(`/v1/costs?${queryString({ ...query, tenant: undefined })}`),
 
     async exec(sessionId, { idempotencyKey = newId("key"), stdin, ...command }): Promise<Execution> {

@@ -17,7 +17,7 @@ export const permissionSchema = z
   })
   .meta({ id: "Permission", description: "Which of the layers decided that a call may start, or may not." });
 
-const riskSchema = z
+export const riskSchema = z
   .strictObject({
     reversibility: z.enum(["none", "undoable", "hard", "irreversible"]),
     reach: z.enum(["workspace", "session", "outside"]),

@@ -19,6 +19,7 @@ import { unpricedBudgets } from "../turn/budget.ts";
 import type { Command, RuleBook, RunQueue } from "../worker/queue.ts";
 import { checkAnswer, interruptOf, isStale, rulesOfAnswer, staleError } from "./answer.ts";
 import { answerAlike } from "./answer-budget.ts";
+import { auditPermissions } from "./audit.ts";
 import type { CostLedger } from "./costs.ts";
 import type { RunEvent } from "./events.ts";
 import { type ContextPorts, readContext } from "./read-context.ts";
@@ -278,6 +279,11 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
     },
 
     costs: (query) => log.costs({ ...query, ...ofTenant }),
+
+    async audit(query = {}) {
+      if (query.sessionId !== undefined) await existing(query.sessionId);
+      return auditPermissions({ ...query, ...ofTenant }, log, agents.list());
+    },
 
     async exec(sessionId, { command, cwd, stdin, timeoutMs = DIRECT_TIMEOUT_MS, idempotencyKey }) {
       const sandbox = await sessions.sandbox(sessionId);

@@ -5,6 +5,7 @@ import type { AddedRule } from "../../log/state.ts";
 import type { Execution, Sandbox } from "../../sandboxes/sandbox.ts";
 import type { TimeTravelCommands } from "../time-travel/time-travel.ts";
 import type { InboxItem } from "../worker/queue.ts";
+import type { AuditQuery, PermissionAudit } from "./audit.ts";
 import type { CostQuery, CostReport } from "./costs.ts";
 import type { RunEvent } from "./events.ts";
 import type { SendMessage } from "./send-message.ts";
@@ -115,6 +116,9 @@ export interface Sessions extends Transfer, TimeTravelCommands {
 
   /** What calls to models have cost, added up. */
   costs(query: CostQuery): Promise<CostReport>;
+
+  /** Who or what has decided whether calls may start. Reads the logs of all sessions that the query is about. */
+  audit(query?: AuditQuery): Promise<PermissionAudit>;
 
   /** A command straight into the session's sandbox, without the model and without a trace in the transcript. */
   exec(sessionId: string, command: DirectCommand): Promise<Execution>;
