@@ -12,14 +12,15 @@ const entryRef = z.union([z.int().min(1), z.string().min(1).max(256)]).meta({
   examples: ["#12", "~1"],
 });
 
-const keepFiles = z.boolean().default(false);
-
 export const forkSchema = z
   .strictObject({
     at: z.exactOptional(entryRef),
-    keepFiles: keepFiles.meta({
-      description: "Begin with the files as they are now, instead of as they were at that entry.",
-    }),
+    keepFiles: z.exactOptional(
+      z.boolean().meta({
+        description:
+          "Begin with the files as they are now, instead of as they were at that entry. Default: where no entry is named.",
+      }),
+    ),
     id: z.exactOptional(sessionIdSchema),
     title: z.exactOptional(z.string().max(500)),
     message: z.exactOptional(messageSchema),
@@ -29,7 +30,7 @@ export const forkSchema = z
 export const rewindSchema = z
   .strictObject({
     to: entryRef,
-    keepFiles: keepFiles.meta({ description: "Leave the files as they are." }),
+    keepFiles: z.boolean().default(false).meta({ description: "Leave the files as they are." }),
     actor: z.exactOptional(z.string().min(1).max(256).meta({ description: "Who does it, for the record." })),
   })
   .meta({ id: "Rewind" });

@@ -103,8 +103,13 @@ describe("a fork", () => {
     const whole = await sessions.fork(session.id, { at: "~1", keepFiles: true });
     expect(whole.files).toMatchObject({ from: "now", skipped: 0 });
     expect(await notes(scenario, whole.session.id)).toBe("by hand\n");
-    const again = await sessions.fork(whole.session.id);
+    const again = await sessions.fork(whole.session.id, { keepFiles: false });
+    expect(again.files).toMatchObject({ from: "snapshot", snapshot: whole.files.snapshot });
     expect(await notes(scenario, again.session.id)).toBe("by hand\n");
+    await writeFile(join(scenario.runtime.workspacePath(session.id), "notes.txt"), "later\n");
+    const here = await sessions.fork(session.id);
+    expect(here.files).toMatchObject({ from: "now" });
+    expect(await notes(scenario, here.session.id)).toBe("later\n");
   });
 
   test("is made once for each key, and says its message once", async () => {

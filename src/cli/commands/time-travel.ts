@@ -41,7 +41,7 @@ export const fork: RunnableCommand = {
   arguments: [sessionArgument],
   options: [
     { flags: "--at <entry>", description: `${entryWords} (default: where it stands)` },
-    { flags: "--keep-files", description: "begin with the files as they are now" },
+    { flags: "--keep-files", description: "begin with the files as they are now (default without --at)" },
     { flags: "--id <id>", description: "the id of the new session (default: a new one)" },
     { flags: "--title <text>", description: "its title (default: that of the session)" },
     ...placeOptions,

@@ -20,7 +20,7 @@ export interface ForkWishes extends PlaceWishes {
 export async function forkOne(wishes: ForkWishes, terminal: Terminal): Promise<number> {
   await using place = await openPlaceOf(wishes.session, wishes, terminal);
   const { at, keepFiles, id, title } = wishes;
-  const request = { keepFiles, ...withoutUndefined({ at, id, title }) };
+  const request = { ...(keepFiles ? { keepFiles } : {}), ...withoutUndefined({ at, id, title }) };
   const forked = await place.sessions.fork(place.session.id, request);
   if (wishes.json) {
     printJson(terminal, forked);

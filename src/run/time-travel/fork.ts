@@ -1,4 +1,4 @@
-import { AppError } from "../../lib/errors.ts";
+import { AppError, isAppError } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
 import { withoutUndefined } from "../../lib/json.ts";
 import { ENTRY_VERSION, type Entry, type WorkspaceOrigin } from "../../log/entry.ts";
@@ -11,19 +11,27 @@ import { findEntry, placeOf } from "./entry-ref.ts";
 import { type FilesOf, originIn, type SessionFiles } from "./files.ts";
 import type { Forked, ForkRequest } from "./time-travel.ts";
 
+export interface ForkPorts {
+  readonly log: SessionLog;
+  readonly files: SessionFiles;
+  /** Of the session; undefined where it is not served here. */
+  readonly agent: FilesOf | undefined;
+}
+
 /**
  * The new session, and what its files have to become, are noted in one step; then the files follow. A process that dies in
  * between leaves a session whose files are put in order before anybody uses them: by the same request once more, or by its run.
  */
 export async function forkSession(
   source: SessionRecord,
-  { at, keepFiles = false, id, title }: ForkRequest,
-  ports: { readonly log: SessionLog; readonly files: SessionFiles; readonly agent: FilesOf | undefined },
+  request: ForkRequest,
+  ports: ForkPorts,
   options: Pick<ForkOptions, "createKey" | "fingerprint" | "perMinute">,
 ): Promise<Omit<Forked, "messageId">> {
   const { log, files } = ports;
+  const { at, id, title } = request;
   const place = await findEntry(log, source, at);
-  const origin = keepFiles ? await asNow(source, ports) : originIn(await log.filesAt(source.id, place.id));
+  const origin = await filesFor(source, place, request, ports);
   await files.require(origin);
   const due = origin.from === "template" ? undefined : origin.snapshot;
   const waiting = await waitingAt(log, source.id, place);
@@ -36,14 +44,25 @@ export async function forkSession(
   return created ? { session, created, at: placeOf(place), files: origin } : earlier(log, session);
 }
 
-async function asNow(
+/** @throws AppError `unavailable` where they are wanted as they are now and cannot be kept. */
+async function filesFor(
   source: SessionRecord,
-  { log, files, agent }: Parameters<typeof forkSession>[2],
+  place: Entry,
+  { at, keepFiles }: ForkRequest,
+  { log, files, agent }: ForkPorts,
 ): Promise<WorkspaceOrigin> {
-  const last = originIn(await log.filesAt(source.id, source.headId ?? ""));
-  const kept = await files.keep(source.id, agent, last.snapshot ?? null);
+  const then = originIn(await log.filesAt(source.id, place.id));
+  const wantsNow = keepFiles ?? at === undefined;
+  if (!wantsNow) return then;
+  await files.ready(source.id);
+  const last = originIn(await log.filesAt(source.id, source.headId ?? "")).snapshot ?? null;
+  const kept = await files.keep(source.id, agent, last).catch((error: unknown) => {
+    if (keepFiles === true || !isAppError(error, "unavailable")) throw error;
+    return null;
+  });
   if (kept !== null) return { from: "now", snapshot: kept.id, skipped: kept.skipped.length };
-  throw new AppError("unavailable", "the files of the session cannot be kept: there are no snapshots here", {
+  if (keepFiles === undefined) return then;
+  throw new AppError("unavailable", "the files of the session cannot be kept: its agent wants no snapshots", {
     hint: "Fork it without its files.",
   });
 }

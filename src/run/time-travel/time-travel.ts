@@ -36,7 +36,7 @@ export type EntryRef = string | number;
 export interface ForkRequest {
   /** Default: where the session stands. */
   readonly at?: EntryRef;
-  /** The files as they are now, instead of as they were at that entry. */
+  /** The files as they are now, instead of as they were at that entry. Default: where no entry is named, if they can be kept. */
   readonly keepFiles?: boolean;
   readonly id?: string;
   /** Default: that of the session. */
