@@ -123,6 +123,57 @@ test("a token may stand behind the name of its tenant", () => {
   expect(() => readConfig({}, twice)).toThrow("belongs to more than one tenant");
 });
 
+test("a token may be that of a person", () => {
+  const base64 = "c2VjcmV0/HRoYXQ=";
+  const env = {
+    HOLDFAST_TOKEN: token,
+    HOLDFAST_TOKENS: `default/ada=${token},acme/b.o@example.com=${base64}`,
+  };
+  expect(readConfig({}, env).bearerTokens()).toEqual([
+    { tenant: "default", actor: "ada", token },
+    { tenant: "acme", actor: "b.o@example.com", token: base64 },
+  ]);
+  // Base64 has slashes of its own.
+  expect(readConfig({}, { HOLDFAST_TOKENS: base64 }).bearerTokens()).toEqual([
+    { tenant: "default", token: base64 },
+  ]);
+  const twice = { HOLDFAST_TOKENS: `acme/ada=${token},acme/bob=${token}` };
+  expect(() => readConfig({}, twice)).toThrow("belongs to more than one tenant or person");
+});
+
+test("where people reach the server, and what links and webhooks are signed with", () => {
+  expect(readConfig({}, {}).publicUrl).toBeNull();
+  expect([readConfig({}, {}).linkSecret(), readConfig({}, {}).webhookSecret()]).toEqual([
+    undefined,
+    undefined,
+  ]);
+  const env = {
+    HOLDFAST_PUBLIC_URL: "https://agents.example.com/holdfast/",
+    HOLDFAST_SECRET: token,
+    HOLDFAST_WEBHOOK_SECRET: "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+  };
+  const config = readConfig({}, env);
+  expect(config.publicUrl).toBe("https://agents.example.com/holdfast");
+  expect([config.linkSecret(), config.webhookSecret()]).toEqual([
+    env.HOLDFAST_SECRET,
+    env.HOLDFAST_WEBHOOK_SECRET,
+  ]);
+  expect(inspect(config)).not.toContain(token);
+
+  const wrong = {
+    HOLDFAST_PUBLIC_URL: "https://agents.example.com/?a=b",
+    HOLDFAST_SECRET: "short and secret",
+    HOLDFAST_WEBHOOK_SECRET: "whsec_dG9vIHNob3J0",
+  };
+  const error = catchError(() => readConfig({}, wrong));
+  expect(isAppError(error) && error.message.split("\n")).toEqual([
+    expect.stringContaining('HOLDFAST_PUBLIC_URL "https://agents.example.com/?a=b" is not an address'),
+    expect.stringContaining("HOLDFAST_SECRET has fewer than 32 characters"),
+    expect.stringContaining('HOLDFAST_WEBHOOK_SECRET is not "whsec_" and at least 24 bytes'),
+  ]);
+  expect(String(error)).not.toMatch(/short and secret|dG9v/);
+});
+
 test("limits of tenants and the time to drain, and what they cannot be", () => {
   expect(readConfig({}, {})).toMatchObject({
     tenantLimits: { runs: null, sessionsPerMinute: null },

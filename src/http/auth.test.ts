@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import { describe, expect, test } from "vitest";
 import { hashToken, isLoopbackHost, refuseForeignPages, requireBearer } from "./auth.ts";
 import { responseOf } from "./errors.ts";
+import type { Call } from "./route.ts";
 
 function appWith(middleware: ReturnType<typeof requireBearer>): Hono {
   const app = new Hono();
@@ -46,6 +47,22 @@ describe("requireBearer", () => {
   });
 });
 
+test("whose a token is goes with the request", async () => {
+  const app = appWith(
+    requireBearer({
+      tokens: [{ hash: hashToken("ours") }, { hash: hashToken("hers"), tenant: "acme", actor: "ada" }],
+    }),
+  );
+  app.get("/who", (c) => {
+    const variables = c as unknown as Call;
+    return c.json([variables.get("tenant"), variables.get("actor") ?? null]);
+  });
+  const who = async (token: string) =>
+    (await app.request("/who", { headers: { authorization: `Bearer ${token}` } })).json();
+  expect(await who("ours")).toEqual(["default", null]);
+  expect(await who("hers")).toEqual(["acme", "ada"]);
+});
+
 describe("refuseForeignPages", () => {
   const local = appWith(
     refuseForeignPages({ loopbackOnly: true, allowedOrigins: ["https://console.example"] }),
@@ -69,6 +86,15 @@ describe("refuseForeignPages", () => {
     [{ host: "localhost:8080", "sec-fetch-site": "same-origin" }, 200],
   ])("%o is answered with %i", async (headers, status) => {
     expect(await statusFor(local, headers)).toBe(status);
+  });
+
+  test("an address that people come to by links is open to browsers from elsewhere, under the same names", async () => {
+    const linked = appWith(
+      refuseForeignPages({ loopbackOnly: true, allowedOrigins: [], isLinked: (path) => path === "/" }),
+    );
+    expect(await statusFor(linked, { host: "localhost", "sec-fetch-site": "cross-site" })).toBe(200);
+    expect(await statusFor(linked, { host: "localhost", origin: "null" })).toBe(200);
+    expect(await statusFor(linked, { host: "attacker.example" })).toBe(403);
   });
 
   test("with authentication any name is served, other pages still not", async () => {
