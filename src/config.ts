@@ -1,11 +1,19 @@
 import { dirname, join, resolve } from "node:path";
 import { type ModelAccess, modelIdPattern } from "./agents/choose-model.ts";
 import { providers } from "./agents/providers.ts";
+import {
+  type BearerToken,
+  checkSecrets,
+  checkTokens,
+  type Environment,
+  secretsIn,
+  tokensIn,
+  tokensOf,
+} from "./config-secrets.ts";
 import { IMPORT_BYTES } from "./http/deps.ts";
 import { AppError } from "./lib/errors.ts";
 import { nearest } from "./lib/json.ts";
 import { parseDuration, parseSize } from "./lib/units.ts";
-import { DEFAULT_TENANT } from "./log/session-log.ts";
 import type { TenantLimits } from "./run/session/commands.ts";
 
 /** What the environment and the command line say, checked, with every default. The only reader of `process.env`. */
@@ -46,13 +54,7 @@ export interface ModelConfig extends ModelAccess {
   readonly ollamaUrl: string;
 }
 
-export interface BearerToken {
-  /** Whoever sends it sees the sessions of this tenant. */
-  readonly tenant: string;
-  /** The person who has it. Absent: whoever sends it says who they are. */
-  readonly actor?: string;
-  readonly token: string;
-}
+export type { BearerToken, Environment } from "./config-secrets.ts";
 
 /** What the command line may say; stronger than the environment. */
 export interface ConfigOverrides {
@@ -63,11 +65,8 @@ export interface ConfigOverrides {
   readonly drainTimeout?: string;
 }
 
-export type Environment = Readonly<Record<string, string | undefined>>;
-
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_PORT = 8080;
-const SHORTEST_TOKEN = 16;
 const DEFAULT_DRAIN = "30s";
 const LONGEST_DRAIN_MS = 86_400_000;
 
@@ -124,8 +123,8 @@ export function readConfig(overrides: ConfigOverrides = {}, env: Environment = {
     listen: { host, port },
     serverUrl,
     publicUrl,
-    linkSecret: () => settingOf(env, "HOLDFAST_SECRET"),
-    webhookSecret: () => settingOf(env, "HOLDFAST_WEBHOOK_SECRET"),
+    linkSecret: () => secretsIn(env).links,
+    webhookSecret: () => secretsIn(env).webhooks,
     models: { defaultModel, ollamaUrl, apiKey, hasKey: (provider) => apiKey(provider) !== undefined },
     tenantDailyUsd,
     tenantLimits,
@@ -280,68 +279,6 @@ function readDrain({ name, value = DEFAULT_DRAIN }: Setting, problems: string[])
   if (drainMs !== undefined && drainMs <= LONGEST_DRAIN_MS) return drainMs;
   problems.push(`${name} ${JSON.stringify(value)} is not a time of at most a day such as "30s" or "5m"`);
   return 0;
-}
-
-/**
- * HOLDFAST_TOKEN is one token, HOLDFAST_TOKENS a list with commas: with both, a token can be replaced without a gap. Each
- * may have the name of a tenant before it, and that of a person: "acme=TOKEN", "acme/alice=TOKEN".
- */
-function tokensIn(env: Environment): readonly BearerToken[] {
-  const listed = tokensOf(`${env.HOLDFAST_TOKEN ?? ""},${env.HOLDFAST_TOKENS ?? ""}`);
-  // The token of a client on the same machine stands there a second time, without its name.
-  const isNamed = ({ tenant, actor }: BearerToken) => tenant !== DEFAULT_TENANT || actor !== undefined;
-  return listed.filter(
-    (each) => isNamed(each) || !listed.some((other) => other.token === each.token && isNamed(other)),
-  );
-}
-
-function tokensOf(list: string): readonly BearerToken[] {
-  const entries = list.split(",").map((entry) => entry.trim());
-  return [...new Set(entries.filter((entry) => entry !== ""))].map((entry) => {
-    // In base64, "=" stands at the end only.
-    const [, tenant = DEFAULT_TENANT, actor, token = entry] =
-      /^([A-Za-z0-9][A-Za-z0-9._-]{0,63})(?:\/([A-Za-z0-9][A-Za-z0-9._@+-]{0,127}))?=(?!=*$)(.*)$/.exec(
-        entry,
-      ) ?? [];
-    return { tenant, ...(actor === undefined ? {} : { actor }), token };
-  });
-}
-
-const SHORTEST_SECRET = 32;
-/** 24 bytes in base64: what Standard Webhooks asks for at least. */
-const WEBHOOK_SECRET = /^whsec_(?=.{32})[A-Za-z0-9+/]+={0,2}$/;
-
-/** Complaints do not repeat a secret. */
-function checkSecrets(env: Environment, problems: string[]): void {
-  const secret = settingOf(env, "HOLDFAST_SECRET");
-  if (secret !== undefined && secret.length < SHORTEST_SECRET) {
-    problems.push(
-      `HOLDFAST_SECRET has fewer than ${SHORTEST_SECRET} characters: make one with \`openssl rand -hex 32\``,
-    );
-  }
-  const webhook = settingOf(env, "HOLDFAST_WEBHOOK_SECRET");
-  if (webhook !== undefined && !WEBHOOK_SECRET.test(webhook)) {
-    problems.push(
-      'HOLDFAST_WEBHOOK_SECRET is not "whsec_" and at least 24 bytes in base64: make one with `echo whsec_$(openssl rand -base64 32)`',
-    );
-  }
-}
-
-/** Complaints do not repeat the token. */
-function checkTokens(env: Environment, problems: string[]): void {
-  const named = tokensIn(env);
-  const tokens = named.map(({ token }) => token);
-  if (new Set(tokens).size < tokens.length) {
-    problems.push("a token in HOLDFAST_TOKEN or HOLDFAST_TOKENS belongs to more than one tenant or person");
-  }
-  if (tokens.some((token) => token.length < SHORTEST_TOKEN)) {
-    problems.push(
-      `a token in HOLDFAST_TOKEN or HOLDFAST_TOKENS has fewer than ${SHORTEST_TOKEN} characters: make one with \`openssl rand -hex 32\``,
-    );
-  }
-  if (tokens.some((token) => !/^[\x21-\x7e]+$/.test(token))) {
-    problems.push("a token in HOLDFAST_TOKEN or HOLDFAST_TOKENS holds spaces or characters beyond ASCII");
-  }
 }
 
 function unknownVariables(env: Environment): readonly string[] {

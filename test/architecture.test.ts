@@ -18,6 +18,7 @@ const order: readonly (readonly string[])[] = [
   ["context"],
   ["run"],
   ["stores", "http"],
+  ["config-secrets"],
   ["config"],
   ["session", "provide-models", "provide-notices", "provide-sandboxes", "provide-snapshots"],
   ["runtime"],
