@@ -129,5 +129,6 @@ function withIndex(name: string, args: readonly string[]): Opened | undefined {
   const names =
     name === "unset" || name === "wait" || args.some((arg) => /^-[vR]$/.test(arg) || mayBeOption(arg));
   const hasIndex = args.some((arg) => arg.includes("[") && arg !== "[");
+  if (name === "wait" && args.some(changesMeaning)) return opaqueBecause("wait changes a variable");
   return names && hasIndex ? opaqueBecause(`${name} can run commands that are in an index`) : undefined;
 }

@@ -117,7 +117,7 @@ export function collect(source: string): Collected {
     const { words } = command;
     const [name = ""] = words;
     if (name.includes(UNSEEN)) into.opaque.add("the name of a command is only known when it runs");
-    else if (/[^!-~]/.test(name))
+    else if (/[^!-~]|^[-+]./.test(name))
       into.opaque.add(`the name of the command ${JSON.stringify(name)} has unusual characters`);
     const opened = openCommand(words, input);
     into.commands.push({ ...command, isWrapper: opened.isWrapper });

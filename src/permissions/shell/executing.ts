@@ -146,8 +146,8 @@ function executedByAwk(args: readonly string[]): string | null {
   }
   const program = args[at] ?? "";
   if (program.includes(UNSEEN)) return "the program of awk is only known when it runs";
-  const runs = /\bsystem\b|\bgetline\b|@|print[^;}\n]*\||\|\s*&?\s*getline|\|&/;
-  return runs.test(program) ? "a program of awk can run commands" : null;
+  const runs = /\bsystem\b|\bgetline\b|@|print[^;}\n]*[|>]|\|\s*&?\s*getline|\|&/;
+  return runs.test(program) ? "a program of awk can run commands or write files" : null;
 }
 
 /**

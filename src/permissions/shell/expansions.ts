@@ -29,9 +29,19 @@ export function dangerOf(node: SyntaxNode, isPosixShell: boolean): string | null
     case "ArithmeticCommand":
       return node.expression === undefined ? "a calculation is not understood" : null;
     case "ArithmeticWord":
-      return /['"\\`]|\$[\d@*!{(-]/.test(node.value) && !/^\$\{#?\w+\}$/.test(node.value)
-        ? "a calculation with quotes or parameters can run commands"
+      return arithmeticDanger(node.value);
+    case "Assignment":
+      return node.index === undefined || isIndex(node.index)
+        ? null
+        : "an index can run commands that are in its text";
+    case "ArrayValue":
+      return node.elements.some(({ text }) => text.startsWith("[") && !/^\[\w+\]\+?=/.test(text))
+        ? "an index can run commands that are in its text"
         : null;
+    case "FileDescriptorVariable":
+      return nameDanger(node.name);
+    case "Coproc":
+      return node.name === undefined ? null : nameDanger(wordText(node.name));
     case "ExtendedGlob":
       return "bash reads a pattern like !(x) in two ways";
     case "ParameterExpansion":
@@ -45,7 +55,23 @@ export function dangerOf(node: SyntaxNode, isPosixShell: boolean): string | null
   }
 }
 
-function parameterDanger({ operation, parameter, prefix }: ParameterExpansionPart): string | null {
+/** Quotes and parameters can bring in a text that is calculated with; PATH=1 is an assignment, too. */
+function arithmeticDanger(value: string): string | null {
+  if (changesMeaning(value)) return `${value} in a calculation can change what commands do`;
+  return /['"\\`]|\$[\d@*!{(-]/.test(value) && !/^\$\{#?\w+\}$/.test(value)
+    ? "a calculation with quotes or parameters can run commands"
+    : null;
+}
+
+function isIndex(word: Word): boolean {
+  return /^\s*(?:-?\d+|[A-Za-z_]\w*|\$[A-Za-z_]\w*|[@*]|\$?\(\(.*\)\))?\s*$/.test(word.text);
+}
+
+function parameterDanger({ operation, parameter, prefix, index }: ParameterExpansionPart): string | null {
+  const calculated = [index, ...(operation?.type === "Slice" ? [operation.offset, operation.length] : [])];
+  if (calculated.some((word) => word !== undefined && !isIndex(word))) {
+    return "an index can run commands that are in its text";
+  }
   if (operation?.type === "Unknown") return "an expansion is not understood";
   if (operation?.type === "Default" && operation.operator.includes("=")) return nameDanger(parameter);
   if (operation?.type === "Transform" && wordText(operation.operand) === "P") {
@@ -80,6 +106,7 @@ function isOnlyBash(node: SyntaxNode): boolean {
 
 const onlyBash: ReadonlySet<string> = new Set([
   "TestCommand",
+  "Time",
   "ArithmeticCommand",
   "ArithmeticFor",
   "Function",

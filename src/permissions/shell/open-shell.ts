@@ -45,7 +45,8 @@ function readShellOptions(words: readonly string[]): ShellOptions | undefined {
     if (!/^[-+]./.test(word)) break;
     // i and l read start files, s reads its input, O and o take words of their own.
     if (!/^[-+][abcefhkmnoptuvxBCEHPT]+$/.test(word)) return undefined;
-    if (word.startsWith("-") && word.includes("c")) hasCommand = true;
+    // bash takes `+c` for `-c`.
+    if (word.includes("c")) hasCommand = true;
     at += word.split("o").length - 1;
   }
   return { next: at, hasCommand };

@@ -72,7 +72,7 @@ export const riskTable: readonly RiskRow[] = [
   { commands: "unzip", when: /\n-[lZtv]+\n/, ...reads },
   {
     commands: "git",
-    when: /^(?:\n(?:--no-pager|--no-optional-locks|-C\n(?![/~]|\.\.)[^\n\0]+))*\n(?:status|log|show|diff|blame|annotate|shortlog|describe|rev-parse|rev-list|ls-files|ls-tree|cat-file|grep|name-rev|merge-base|cherry|count-objects|whatchanged|check-ignore|diff-tree|diff-index|range-diff|show-ref|for-each-ref|var|version|verify-commit|help)(?:\n|$)/,
+    when: /^(?:\n(?:--no-pager|--no-optional-locks|-C\n(?![/~]|\.\.)[^\n\0]+))*\n(?:status|log|show|diff|blame|annotate|shortlog|describe|rev-parse|rev-list|ls-files|ls-tree|cat-file|grep|name-rev|merge-base|cherry|count-objects|whatchanged|check-ignore|diff-tree|diff-index|range-diff|show-ref|for-each-ref|var|version|verify-commit)(?:\n|$)/,
     unless:
       /\n(?:--ou|--ext-diff|--textconv|-\w*O|--open|--exec|--upload|-c\n|--config-env|--git-dir|--work-tree|--web|-w$)/,
     ...reads,

@@ -17,6 +17,7 @@ const DANGEROUS = [
   ...[
     "BASH*",
     "SHELLOPTS",
+    "POSIXLY_CORRECT",
     "PROMPT_COMMAND",
     "PS0",
     "PS1",
