@@ -13,7 +13,7 @@ export interface SandboxPool extends AsyncDisposable {
   release(sessionId: string): Promise<void>;
   /** Ends everything that runs in a session's sandbox and removes it, if this process has opened it. The workspace stays. */
   destroy(sessionId: string): Promise<void>;
-  /** As `destroy`, whichever process has opened it. */
+  /** Ends everything that runs in it, whichever process has opened it. What is used next is a new one. */
   end(sessionId: string): Promise<void>;
   /**
    * Removes everything that a session has on the disk: its sandbox, whoever started it, and its workspace. `forget` removes
@@ -97,15 +97,21 @@ export function createSandboxPool(
   }
 
   async function end(sessionId: string): Promise<void> {
-    await destroy(sessionId);
     const stateDir = stateDirOf(sessionId);
-    if (!(await exists(stateDir))) return;
-    for (const driver of await drivers()) await driver.destroy(sessionId, stateDir);
+    if (await exists(stateDir)) {
+      for (const driver of await drivers()) await driver.end?.(sessionId, stateDir);
+    }
+    const shared = await open.get(sessionId)?.catch(() => undefined);
+    if (shared === undefined || shared.sandbox.capabilities.survivesRestart) return;
+    await destroy(sessionId);
   }
 
   async function removeFiles(sessionId: string): Promise<void> {
-    await end(sessionId);
+    await destroy(sessionId);
     const stateDir = stateDirOf(sessionId);
+    if (await exists(stateDir)) {
+      for (const driver of await drivers()) await driver.destroy(sessionId, stateDir);
+    }
     await removeTree(workspacePath(sessionId));
     await removeTree(stateDir);
   }

@@ -19,6 +19,12 @@ export interface SandboxDriver extends AsyncDisposable {
    * `stateDir` of its spec it is certainly that one: sessions of another data directory may have the same id.
    */
   destroy(sessionId: string, stateDir?: string): Promise<void>;
+
+  /**
+   * Ends what runs in it, whichever process started it. The session goes on: whoever has it open is given a new one at the next
+   * use. Absent where no other process can have it open.
+   */
+  end?(sessionId: string, stateDir: string): Promise<void>;
 }
 
 export type SandboxKind = "process" | "virtual" | "none";

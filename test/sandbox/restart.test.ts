@@ -56,6 +56,22 @@ describe.skipIf(!probe.available)("a sandbox without its runtime", () => {
     await sandbox.destroy();
   });
 
+  test("what runs in it is ended by another process, and whoever has it open goes on in a new one", async () => {
+    const spec = await host.newSpec();
+    await using sandbox = await processDriver({ registryDir: host.registryDir }).open(spec);
+    const execution = await sandbox.exec(execSpec("sleep 60; echo never"));
+    const ended = assert.rejects(execution.result, (error) => isAppError(error, "unavailable"));
+    const other = processDriver({ registryDir: host.registryDir });
+    assert.ok(other.end);
+    await other.end(spec.sessionId, spec.stateDir);
+    await ended;
+    const { stdout } = await run(sandbox, "echo again");
+    assert.equal(stdout, "again\n");
+    await other.end(spec.sessionId, spec.stateDir);
+    await other.end(spec.sessionId, spec.stateDir);
+    await sandbox.destroy();
+  });
+
   test("of very many commands the oldest are forgotten that somebody was told of, and never another", async () => {
     const spec = await host.newSpec();
     const left = newId("op");

@@ -34,6 +34,7 @@ export function processDriver(options: ProcessDriverOptions = {}): SandboxDriver
       if (directory !== undefined) await destroy(host, directory);
       if (directory === registered) await host.registry.forgetSession(sessionId);
     },
+    end: (sessionId, stateDir) => destroy(host, directoryIn(stateDir, sessionId)),
     // Sandboxes outlive the driver on purpose; a connection belongs to the sandbox that `open` returned.
     async [Symbol.asyncDispose]() {},
   };
