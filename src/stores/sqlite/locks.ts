@@ -47,6 +47,8 @@ export function clearLock(folder: string, name: string): "held" | "cleared" | "m
 /** Removes old locks that are not in `known`: their processes died before they could tell anybody about them. */
 export function sweepLocks(folder: string, known: ReadonlySet<string | null>, olderThan: number): void {
   for (const name of readdirSync(folder)) {
+    // SQLite's own, beside a lock that is held or was: it goes with that.
+    if (name.endsWith("-journal")) continue;
     const modified = statSync(join(folder, name), { throwIfNoEntry: false })?.mtimeMs;
     if (modified !== undefined && modified < olderThan && !known.has(name)) clearLock(folder, name);
   }

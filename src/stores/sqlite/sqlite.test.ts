@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -84,6 +85,15 @@ describe("the file", () => {
     other.exec("ROLLBACK");
     other.close();
     await using store = await opening;
+    expect(await store.session("s1")).toBeUndefined();
+  });
+
+  test("is opened beside a process that has had it open for hours", async () => {
+    await using _old = await openSqliteStore({ path });
+    const hoursAgo = new Date(Date.now() - 5 * 3_600_000);
+    for (const name of readdirSync(`${path}-nodes`))
+      utimesSync(join(`${path}-nodes`, name), hoursAgo, hoursAgo);
+    await using store = await openSqliteStore({ path });
     expect(await store.session("s1")).toBeUndefined();
   });
 
