@@ -359,11 +359,12 @@ describe("which call is next", () => {
     ],
     [
       "a classifier is asked when nothing is under way",
-      called("look", "pay"),
+      called("look", "tell"),
       { a: true },
       classifying,
       null,
     ],
+    ["what it is not asked about goes on", called("tell", "look", "look"), { b: true }, classifying, "run c"],
     ["and then", called("pay", "pay"), {}, classifying, "ask classifier a"],
     ["and lets nothing pass", called("pay", "look"), { a: false }, classifying, null],
   ])("%s", (_name, facts, underWay, agent, expected) => {
