@@ -187,6 +187,8 @@ const EVASIONS: Readonly<Record<string, readonly string[]>> = {
     "$(printf '\\162\\155') x",
     "`echo rm` x",
     "<(rm x) y",
+    "<( ) rm x",
+    "timeout <() 5 rm x",
     "ls {a,$(rm x)}",
     "ls {1..$(rm x)}",
     "ls [$(rm x)]",

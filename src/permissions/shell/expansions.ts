@@ -4,7 +4,10 @@ import { wordText } from "./words.ts";
 
 /** Why this piece of syntax can do what its text does not show, by itself; null: it cannot. */
 export function dangerOf(node: SyntaxNode, isPosixShell: boolean): string | null {
-  if (isPosixShell && isOnlyBash(node)) return "sh reads it in another way than bash does";
+  return isPosixShell && isOnlyBash(node) ? "sh reads it in another way than bash does" : dangerInBash(node);
+}
+
+function dangerInBash(node: SyntaxNode): string | null {
   switch (node.type) {
     case "CommandExpansion":
     case "ProcessSubstitution":
@@ -47,9 +50,7 @@ export function dangerOf(node: SyntaxNode, isPosixShell: boolean): string | null
     case "ParameterExpansion":
       return parameterDanger(node);
     case "Function":
-      return usualName.test(wordText(node.name))
-        ? null
-        : `the function ${node.name.text} has an unusual name`;
+      return functionDanger(wordText(node.name));
     default:
       return null;
   }
@@ -80,6 +81,10 @@ function parameterDanger({ operation, parameter, prefix, index }: ParameterExpan
   return prefix === "!" && operation?.type !== "Names"
     ? "an expansion with ! follows a name that is in a variable"
     : null;
+}
+
+function functionDanger(name: string): string | null {
+  return usualName.test(name) ? null : `the function ${name} has an unusual name`;
 }
 
 function nameDanger(name: string): string | null {

@@ -2,7 +2,7 @@ import type { Risk } from "../../log/entry.ts";
 
 /**
  * What is known of commands. For each the first row that fits; a command in no row may do whatever its sandbox lets it do
- * (hard, session). The same table for people stands in docs/permissions.md; a test compares them.
+ * (hard, session). The same table, for people, stands in docs/permissions.md; a test compares them.
  */
 export interface RiskRow extends Pick<Risk, "reversibility" | "reach"> {
   /** Names, separated by spaces. */

@@ -13,7 +13,8 @@ function partText(part: WordPart, isQuoted: boolean): string {
     case "AnsiCQuoted":
       return part.value;
     case "ProcessSubstitution":
-      return "/dev/fd/63";
+      // An empty one leaves no word at all.
+      return (part.script?.commands.length ?? 0) > 0 ? "/dev/fd/63" : UNSEEN + UNSEEN;
     case "DoubleQuoted":
       return part.parts.map((each) => partText(each, true)).join("");
     case "Glob":
