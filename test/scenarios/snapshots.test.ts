@@ -139,12 +139,16 @@ describe("the files of a session", () => {
       diskSnapshots({ directory: join(dataDir, "snapshots"), clock: systemClock }).has(snapshot);
     const saved: Saved[] = [];
     {
-      const turns = [write("a.txt", "1"), { text: "Done." }, write("a.txt", "2"), { text: "Done." }];
+      const turns = [
+        { when: { after: "user" as const, user: "goes" }, ...write("a.txt", "1") },
+        { when: { after: "user" as const, user: "stays" }, ...write("a.txt", "2") },
+        { text: "Done.", times: "any" as const },
+      ];
       const clock = createFakeClock(start);
       await using scenario = await startScenario({ turns }, options({ dataDir, clock }));
       for (const id of ["goes", "stays"]) {
         const session = await scenario.runtime.session({ id });
-        await collect(await session.send("Go"));
+        await collect(await session.send(id));
         saved.push(...(await savedIn(scenario, session)));
       }
       await scenario.runtime.sessions.delete("goes");
