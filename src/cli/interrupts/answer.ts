@@ -1,15 +1,14 @@
 import { AppError, isAppError } from "../../lib/errors.ts";
 import { actionsFor, type InterruptRecord } from "../../run/session/interrupts.ts";
 import type { AnswerOptions, Sessions } from "../../run/session/sessions.ts";
-import { openRuntime } from "../../runtime.ts";
 import { exitCodes } from "../exit.ts";
-import { createNotices } from "../notices.ts";
 import { placeWords } from "../place-words.ts";
 import { plural } from "../render/figures.ts";
 import { oneLine } from "../render/plain.ts";
 import { answerWords, questionWords } from "../render/question.ts";
 import { userName } from "../sending.ts";
-import { harnessOf, openPlace, type Place, type PlaceWishes } from "../sessions/session.ts";
+import { openPlace, type Place, type PlaceWishes } from "../sessions/session.ts";
+import { withAgent } from "../sessions/with-agent.ts";
 import { printJson, printLine, type Terminal } from "../terminal.ts";
 import { findInterrupt, findInterrupts } from "./interrupt.ts";
 import { nextCommands } from "./next-commands.ts";
@@ -37,7 +36,9 @@ export async function answerInterrupts(
   const fitting = wishes.all ? fittingOf(asked, answer) : asked;
   const [first] = fitting;
   if (first === undefined) return exitCodes.ok;
-  await using answering = await openAnswering(place, first, wishes, terminal);
+  const session = await place.sessions.get(first.sessionId);
+  // With the agent at hand arguments are checked, rules can be made of an answer, and one that is stale is noticed at once.
+  await using answering = await withAgent(place, session, terminal, wishes.json);
   const answered: InterruptRecord[] = [];
   for (const interrupt of fitting) {
     answered.push(await give(interrupt, answer, answering.sessions, optionsFor(wishes, place)));
@@ -83,29 +84,6 @@ async function give(
       cause: error,
     });
   }
-}
-
-/**
- * Where the agent is at hand, so that arguments are checked, rules can be made of an answer, and one that is stale is noticed at once
- * rather than when the run goes on.
- */
-async function openAnswering(
-  place: Place,
-  { sessionId }: InterruptRecord,
-  wishes: AnswerWishes,
-  terminal: Terminal,
-): Promise<AsyncDisposable & { readonly sessions: Pick<Sessions, "answer"> }> {
-  const { local, sessions } = place;
-  const asItIs = { sessions, async [Symbol.asyncDispose]() {} };
-  if (local === null) return asItIs;
-  const file = await harnessOf(await sessions.get(sessionId), local).catch((error: unknown) => {
-    if (isAppError(error, "not_found")) return null;
-    throw error;
-  });
-  if (file === null) return asItIs;
-  const notices = createNotices(terminal, { json: wishes.json });
-  const { config, dataDir } = local;
-  return openRuntime({ agents: [file], work: "none", config, dataDir, notify: notices.tell });
 }
 
 async function tell(
