@@ -1,15 +1,14 @@
-import { constants } from "node:fs";
-import { copyFile, mkdir, open, rename, rm, rmdir, symlink, unlink } from "node:fs/promises";
+import { mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError, systemErrorCode } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
-import { at, makeDirectoryAt, NO_LINK, type OpenDirectory, walk } from "../lib/open-directory.ts";
 import { forEachBounded } from "../lib/streams.ts";
 import { type Blobs, writeAll } from "./blobs.ts";
+import { type ChangePlan, changeFiles } from "./change.ts";
 import { type IgnoreFile, isIgnored, parseIgnoreFile } from "./gitignore.ts";
 import { parentsOf } from "./manifest.ts";
 import { type Found, MAX_IGNORE_FILE, scanWorkspace } from "./scan.ts";
-import type { Manifest, ManifestEntry, ManifestFile, Restored, Skipped } from "./snapshot.ts";
+import type { Manifest, ManifestEntry, ManifestFile, Restored } from "./snapshot.ts";
 import type { KnownFiles } from "./stat-index.ts";
 
 export interface RestorePorts {
@@ -36,7 +35,7 @@ export async function restoreSnapshot(
   try {
     const staged = await stage(plan.write, staging, ports, signal);
     signal?.throwIfAborted();
-    const kept = await change(into, plan, staged);
+    const kept = await changeFiles(into, plan, staged);
     const files = manifest.entries.filter(({ type }) => type !== "directory").length;
     return { files, written: plan.write.length, removed: plan.remove.length, kept };
   } catch (error) {
@@ -50,19 +49,12 @@ export async function restoreSnapshot(
 
 // ---- planning ----
 
-interface Plan {
-  /** What the snapshot would hold and does not. */
-  readonly remove: readonly Found[];
-  /** What is not there as it was. */
-  readonly write: readonly ManifestEntry[];
-}
-
 async function planRestore(
   manifest: Manifest,
   into: string,
   { objects, known, kept }: RestorePorts,
   signal: AbortSignal | undefined,
-): Promise<Plan> {
+): Promise<ChangePlan> {
   const scan = await scanWorkspace(into, { maxFiles: Number.MAX_SAFE_INTEGER, kept, signal });
   const there = new Map(scan.found.map((found) => [found.path, found]));
   const wanted = new Map(manifest.entries.map((entry) => [entry.path, entry]));
@@ -171,147 +163,4 @@ async function* contentOf({ path, hash, size }: ManifestFile, objects: Blobs): A
   }
   if (length === size) return;
   throw new AppError("corrupt", `${path} cannot be restored: the content ${hash} is not ${size} bytes long`);
-}
-
-// ---- changing ----
-
-async function change(
-  into: string,
-  { remove, write }: Plan,
-  staged: ReadonlyMap<string, string>,
-): Promise<readonly Skipped[]> {
-  const kept: Skipped[] = [];
-  const touched = new Set<string>();
-  for (const found of remove) await orKeep(found.path, kept, () => removeOne(into, found));
-  await removeEmptied(into, remove, kept);
-  for (const entry of write) {
-    const names = entry.path.split("/");
-    const name = names.pop() ?? "";
-    await orKeep(entry.path, kept, async () => {
-      await using parent = await walk(into, names, makeDirectoryAt);
-      await whileWritable(parent, () => writeOne(parent, name, entry, staged.get(entry.path)));
-      touched.add(names.join("/"));
-    });
-  }
-  for (const folder of touched) {
-    await using directory = await walk(into, folder === "" ? [] : folder.split("/"));
-    await directory.handle.sync();
-  }
-  return kept;
-}
-
-/** One file that cannot be changed does not leave the rest half done. */
-async function orKeep(path: string, kept: Skipped[], work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    const why = whyKept(error);
-    if (why === undefined) throw error;
-    kept.push({ path, why });
-  }
-}
-
-function whyKept(error: unknown): string | undefined {
-  switch (systemErrorCode(error)) {
-    case "EISDIR":
-    case "ENOTDIR":
-    case "EEXIST":
-    case "ENOTEMPTY":
-    case "ELOOP":
-    case "EMLINK":
-      return "something that no snapshot holds is in its place";
-    case "EACCES":
-    case "EPERM":
-      return "it may not be changed";
-    default:
-      return undefined;
-  }
-}
-
-/** Package managers like to make directories read-only. */
-async function whileWritable(directory: OpenDirectory, work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    if (systemErrorCode(error) !== "EACCES") throw error;
-    const { mode } = await directory.handle.stat();
-    await directory.handle.chmod((mode & 0o777) | 0o300);
-    await work();
-    await directory.handle.chmod(mode & 0o777);
-  }
-}
-
-async function writeOne(
-  parent: OpenDirectory,
-  name: string,
-  entry: ManifestEntry,
-  draft: string | undefined,
-): Promise<void> {
-  switch (entry.type) {
-    case "file":
-      if (draft === undefined) throw new Error(`${entry.path} was not fetched`);
-      await moveTo(draft, parent, name, entry.mode);
-      return;
-    case "link": {
-      const beside = at(parent, `.${newId("tmp")}`);
-      await symlink(entry.target, beside);
-      await replaceBy(beside, at(parent, name));
-      return;
-    }
-    case "directory": {
-      await using directory = await makeDirectoryAt(parent, name);
-      await directory.handle.chmod(entry.mode);
-      return;
-    }
-  }
-}
-
-async function moveTo(draft: string, parent: OpenDirectory, name: string, mode: number): Promise<void> {
-  try {
-    await rename(draft, at(parent, name));
-  } catch (error) {
-    if (systemErrorCode(error) !== "EXDEV") throw error;
-    const beside = at(parent, `.${newId("tmp")}`);
-    await copyFile(draft, beside, constants.COPYFILE_EXCL);
-    await using file = await open(beside, constants.O_RDONLY | NO_LINK);
-    await file.chmod(mode);
-    await file.sync();
-    await replaceBy(beside, at(parent, name));
-  }
-}
-
-async function replaceBy(beside: string, path: string): Promise<void> {
-  try {
-    await rename(beside, path);
-  } catch (error) {
-    await unlink(beside).catch(() => {});
-    throw error;
-  }
-}
-
-async function removeOne(into: string, { path, type }: Found): Promise<void> {
-  const names = path.split("/");
-  const name = names.pop() ?? "";
-  try {
-    await using parent = await walk(into, names);
-    await whileWritable(parent, () =>
-      type === "directory" ? rmdir(at(parent, name)) : unlink(at(parent, name)),
-    );
-  } catch (error) {
-    if (systemErrorCode(error) !== "ENOENT") throw error;
-  }
-}
-
-/** Directories that held nothing else. Those that the snapshot has are made again with what is in them. */
-async function removeEmptied(into: string, removed: readonly Found[], kept: Skipped[]): Promise<void> {
-  const folders = new Set(removed.flatMap(({ path }) => parentsOf(path)));
-  const deepestFirst = [...folders].sort((a, b) => b.split("/").length - a.split("/").length);
-  for (const path of deepestFirst) {
-    await orKeep(path, kept, () =>
-      removeOne(into, { type: "directory", path, mode: 0 }).catch((error) => {
-        const code = systemErrorCode(error);
-        if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
-      }),
-    );
-  }
 }
