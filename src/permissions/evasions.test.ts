@@ -186,6 +186,8 @@ const EVASIONS: Readonly<Record<string, readonly string[]>> = {
     "$(echo rm) x",
     "$(printf '\\162\\155') x",
     "`echo rm` x",
+    'echo "${x:-\'}"; rm x; echo "\'}"',
+    'sh -c \'echo "${x:-"}"; rm x; echo "}"\'',
     "<(rm x) y",
     "<( ) rm x",
     "timeout <() 5 rm x",

@@ -1,4 +1,4 @@
-import type { ParameterExpansionPart, SyntaxNode, Word } from "unbash";
+import type { ParameterExpansionPart, ParameterOperation, SyntaxNode, Word } from "unbash";
 import { changesMeaning } from "./variables.ts";
 import { wordText } from "./words.ts";
 
@@ -73,6 +73,8 @@ function parameterDanger({ operation, parameter, prefix, index }: ParameterExpan
   if (calculated.some((word) => word !== undefined && !isIndex(word))) {
     return "an index can run commands that are in its text";
   }
+  if (operandsOf(operation).some(hasSingleQuote))
+    return "shells read a quote in an expansion in different ways";
   if (operation?.type === "Unknown") return "an expansion is not understood";
   if (operation?.type === "Default" && operation.operator.includes("=")) return nameDanger(parameter);
   if (operation?.type === "Transform" && wordText(operation.operand) === "P") {
@@ -81,6 +83,20 @@ function parameterDanger({ operation, parameter, prefix, index }: ParameterExpan
   return prefix === "!" && operation?.type !== "Names"
     ? "an expansion with ! follows a name that is in a variable"
     : null;
+}
+
+function operandsOf(operation: ParameterOperation | undefined): readonly Word[] {
+  if (operation === undefined) return [];
+  if ("operand" in operation) return operation.operand === undefined ? [] : [operation.operand];
+  return operation.type === "Replace" ? [operation.pattern, operation.replacement] : [];
+}
+
+/** `"${x:-'}"` ends at the second `"` for some shells, and for others it does not. */
+function hasSingleQuote({ text, parts }: Word): boolean {
+  if (parts === undefined) return text.includes("'");
+  return parts.some(({ type, text }) =>
+    type.endsWith("Quoted") ? text.includes("'") : type === "Literal" && text.includes("'"),
+  );
 }
 
 function functionDanger(name: string): string | null {
@@ -104,7 +120,9 @@ function isOperand(word: Word): boolean {
 function isOnlyBash(node: SyntaxNode): boolean {
   if (node.type === "ArithmeticExpansion") return node.text.startsWith("$[");
   if (node.type === "ParameterExpansion" && node.operation !== undefined) {
-    return node.operation.type !== "Default" && node.operation.type !== "Remove";
+    return (
+      /["'\\]/.test(node.text) || (node.operation.type !== "Default" && node.operation.type !== "Remove")
+    );
   }
   return onlyBash.has(node.type);
 }
