@@ -88,6 +88,7 @@ export interface Rewind {
   /** What is appended to the branch that is left, before the move. */
   readonly leaving: readonly (NewEntry & (WorkspaceSaved | RunFinished))[];
   readonly moved: Omit<HeadMoved, "from">;
+  /** Absent: they stay as they are, also where they were to become something else. */
   readonly due?: FilesDue;
   /** The caller's idempotency key, with a hash of what they asked for. */
   readonly key?: { readonly key: string; readonly fingerprint: string };

@@ -286,6 +286,8 @@ export const timeTravelContract: readonly StoreContractCase[] = [
       const moved = await rewind(store, "s", ids[0], { due: "template" });
       assert.deepEqual(await store.files("s"), { due: "template", held: false });
       assert.equal((await store.filesAt("s", moved.id))?.id, moved.id);
+      await rewind(store, "s", ids[0]);
+      assert.deepEqual(await store.files("s"), { due: null, held: false }, "they stay as they are");
       await rejects(store.files("unknown"), "not_found");
     },
   },

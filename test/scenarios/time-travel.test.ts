@@ -521,6 +521,22 @@ describe("when the process dies in the middle", () => {
     expect(await notes(scenario, "found")).toBe("one\n");
   });
 
+  test("and the snapshot is damaged, it is said, and the session goes on without it", async () => {
+    const { id, at } = await sessionWithTwoStates();
+    await using scenario = await start({ dataDir });
+    const { sessions } = scenario.runtime;
+    await rm(join(dataDir, "snapshots", "objects"), { recursive: true });
+    const hint = expect.stringContaining("--to ~0 --keep-files");
+    await expect(sessions.rewind(id, { to: at })).rejects.toMatchObject({ code: "corrupt", hint });
+    await expect(sessions.sandbox(id)).rejects.toMatchObject({ code: "corrupt", hint });
+    expect(await notes(scenario, id)).toBe("two\n");
+    const { headId } = await sessions.get(id);
+    const moved = await sessions.rewind(id, { to: "~0", keepFiles: true });
+    expect(moved).toMatchObject({ files: { from: "now" }, to: { entryId: headId } });
+    await say(await scenario.runtime.session({ id }), "note three");
+    expect(await notes(scenario, id)).toBe("three\n");
+  });
+
   test("before it was noted, nothing has happened", async () => {
     const { id, at } = await sessionWithTwoStates();
     await dying(async (store) => expect(await store.hold(id, { atRest: true })).toBeDefined());

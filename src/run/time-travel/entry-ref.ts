@@ -20,11 +20,13 @@ export async function findEntry(
   });
 }
 
-/** What stood before the `nth` message from the end, so that it can be said differently. */
+/** What stood before the `nth` message from the end, so that it can be said differently; 0: where the session stands. */
 function beforeMessage(path: readonly Entry[], sessionId: string, nth: number): Entry {
+  const last = path.at(-1);
+  if (nth === 0 && last !== undefined) return last;
   const messages = path.flatMap(({ type }, i) => (type === "userMessage" ? [i] : []));
   const before = path[(messages.at(-nth) ?? 0) - 1];
-  if (nth > 0 && before !== undefined) return before;
+  if (before !== undefined) return before;
   throw new AppError("not_found", `the session "${sessionId}" has no ${nth} messages to go back by`, {
     hint: `It has ${messages.length}. \`holdfast sessions tree ${sessionId}\` shows where it can be forked.`,
   });

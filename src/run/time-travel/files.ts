@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Agent } from "../../agents/agent.ts";
-import { AppError } from "../../lib/errors.ts";
+import { AppError, isAppError } from "../../lib/errors.ts";
 import type { Entry, WorkspaceOrigin, WorkspaceSaved } from "../../log/entry.ts";
 import type { Hold, TimeTravel } from "../../log/time-travel.ts";
 import type { SandboxPool } from "../../sandboxes/pool.ts";
@@ -45,7 +45,8 @@ export function createSessionFiles({ log, snapshots, sandboxes, closed }: FilesP
     let filesDone = false;
     try {
       if (hold.due !== null) {
-        await snapshots.restore(hold.due, sandboxes.workspacePath(hold.sessionId), closed);
+        const workspace = sandboxes.workspacePath(hold.sessionId);
+        await snapshots.restore(hold.due, workspace, closed).catch(tellWayOut(hold.sessionId));
       }
       filesDone = true;
     } finally {
@@ -92,6 +93,21 @@ export function createSessionFiles({ log, snapshots, sandboxes, closed }: FilesP
         hint: "Go on with the files as they are now: keepFiles, or --keep-files.",
       });
     },
+  };
+}
+
+/** Nothing of the files has changed, and nobody may use them: what can be done is said. */
+function tellWayOut(sessionId: string): (cause: unknown) => never {
+  return (cause) => {
+    if (!isAppError(cause, "corrupt") && !isAppError(cause, "not_found")) throw cause;
+    throw new AppError(
+      cause.code,
+      `the files of the session "${sessionId}" cannot be put in order: ${cause.message}`,
+      {
+        hint: `\`holdfast sessions rewind ${sessionId} --to ~0 --keep-files\` goes on with them as they are.`,
+        cause,
+      },
+    );
   };
 }
 

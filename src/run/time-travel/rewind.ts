@@ -39,7 +39,7 @@ export async function rewindSession(
     return resultOf(log, session.id, earlier);
   }
   const to = await findEntry(log, session, request.to);
-  const hold = await takeHold(ports, session.id);
+  const hold = await takeHold(ports, session.id, asked.keepFiles === true);
   try {
     const moved = await move(hold, to, asked, ports, key === undefined ? undefined : { key, fingerprint });
     await files.settle({ ...hold, due: dueFor(moved.files) ?? null });
@@ -50,11 +50,12 @@ export async function rewindSession(
 }
 
 /** @throws AppError `conflict` */
-async function takeHold({ log, files }: RewindPorts, sessionId: string): Promise<Hold> {
-  // What another move has begun is brought to its end first: the branch that is left has its own files then.
-  await files.ready(sessionId);
+async function takeHold({ log, files }: RewindPorts, sessionId: string, keepFiles: boolean): Promise<Hold> {
+  // What another move has begun is brought to its end first: the branch that is left has its own files then. Who keeps the files
+  // does not want that; for a session whose snapshot is damaged it is the way out.
+  if (!keepFiles) await files.ready(sessionId);
   const hold = await log.hold(sessionId, { atRest: true });
-  if (hold?.due === null) return hold;
+  if (hold !== undefined && (keepFiles || hold.due === null)) return hold;
   if (hold !== undefined) await log.letGo(hold);
   throw new AppError("conflict", `the files of the session "${sessionId}" are just being replaced`, {
     hint: "Try again in a moment.",

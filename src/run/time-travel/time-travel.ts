@@ -6,7 +6,7 @@ import type { SendMessage } from "../session/send-message.ts";
 /**
  * What anybody may do with the branches of a session: the part of `Sessions` that looks at it as a tree. Entries are named by
  * their id, by the beginning of it, by number ("#12"), or from behind: "~1" is what stood before the last message, "~2" before the
- * last but one. See docs/time-travel.md.
+ * last but one, "~0" where it stands. See docs/time-travel.md.
  */
 export interface TimeTravelCommands {
   /** The branches of a session, and its forks. Everything about branches; of the places where one would fork, the latest. */

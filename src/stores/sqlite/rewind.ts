@@ -41,7 +41,7 @@ export function moveHead(
   database.run("UPDATE interrupt SET closed_at = ? WHERE session = ? AND closed_at IS NULL", at, row.key);
   database.run("DELETE FROM reservation WHERE session = ?", row.key);
   database.run(
-    `UPDATE session SET head_id = ?, head_seq = ?, owner = NULL, epoch = epoch + 1, files_due = coalesce(?, files_due),
+    `UPDATE session SET head_id = ?, head_seq = ?, owner = NULL, epoch = epoch + 1, files_due = ?,
        last_run_end = coalesce(?, last_run_end) WHERE key = ?`,
     move.id,
     move.seq,
