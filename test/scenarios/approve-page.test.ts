@@ -64,6 +64,11 @@ const script: Script = {
       times: "any",
       calls: [{ tool: "write", input: { path: "a.txt", content: "one\ntwo\n" } }],
     },
+    {
+      when: { user: "much", after: "user" },
+      times: "any",
+      calls: [{ tool: "write", input: { path: "a.txt", content: "x".repeat(300_000) } }],
+    },
     { when: { user: "pick", after: "user" }, times: "any", calls: [{ tool: "pick", input: {} }] },
     {
       when: { user: "login", after: "user" },
@@ -185,6 +190,15 @@ describe("the page", () => {
       .replaceAll("&gt;", ">")
       .replaceAll("&amp;", "&");
     expect(JSON.parse(text)).toEqual({ order: HOSTILE, amount: 1 });
+  });
+
+  test("says where there is more than anybody reads", async () => {
+    await using api = await start();
+    const { page } = await look(api, linkTo(api, await questionOf(api, "much")));
+    expect(page.length).toBeLessThan(400_000);
+    expect(page).toContain("more characters, which are in the session&#39;s log");
+    expect(page).not.toContain('value="edit"');
+    expect(page).toContain('value="approve"');
   });
 
   test("shows the change of a file line by line", async () => {

@@ -33,6 +33,11 @@ const refund = defineTool({
 
 const script: Script = {
   turns: [
+    {
+      when: { user: "much", after: "user" },
+      times: "any",
+      calls: [{ tool: "write", input: { path: "a.txt", content: "x".repeat(300_000) } }],
+    },
     { when: { after: "user" }, times: "any", calls: [{ tool: "refund", input: { amount: 90 } }] },
     { times: "any", text: "Done." },
   ],
@@ -103,9 +108,9 @@ function serving(approvals?: AgentDefinition["approvals"], more: object = {}): P
   });
 }
 
-async function ask({ runtime }: Scenario): Promise<string> {
+async function ask({ runtime }: Scenario, text = "go"): Promise<string> {
   const session = await runtime.session();
-  await runtime.sessions.send(session.id, { blocks: [{ type: "text", text: "go" }] });
+  await runtime.sessions.send(session.id, { blocks: [{ type: "text", text }] });
   while ((await runtime.sessions.get(session.id)).status !== "waiting") await delay(5);
   return session.id;
 }
@@ -183,6 +188,19 @@ describe("a server", () => {
     );
     expect(elsewhere.runtime.links?.read(first)).toBeUndefined();
     expect(receiver.received).toHaveLength(1);
+  });
+
+  test("leaves out what no receiver takes", async () => {
+    await using scenario = await serving();
+    await ask(scenario, "much");
+    const [message] = await receivedBy(1);
+    expect(message?.body.length).toBeLessThan(20_000);
+    const { interrupt, links } = JSON.parse(message?.body ?? "").data;
+    expect(interruptViewSchema.parse(interrupt).request).toMatchObject({
+      call: { tool: "write", input: null },
+    });
+    expect(interrupt.request.preview).toBeUndefined();
+    expect(links).toHaveLength(1);
   });
 
   test("does not start without a secret to sign with", async () => {

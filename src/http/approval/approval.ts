@@ -1,6 +1,6 @@
 import type { CallPreview, InterruptRequest } from "../../log/entry.ts";
 import type { InterruptRecord } from "../../run/session/interrupts.ts";
-import { answerForms, type TypedFields } from "./forms.ts";
+import { answerForms, MAX_SHOWN, type TypedFields } from "./forms.ts";
 import { type Html, html, nothing, visibleJson } from "./html.ts";
 import { STYLE } from "./style.ts";
 
@@ -100,24 +100,31 @@ const wordsOf = {
 function contentOf(request: InterruptRequest): Html {
   if (request.kind === "budget") return nothing;
   const preview = "preview" in request ? request.preview : undefined;
-  const input = html`<pre dir="ltr">${visibleJson(request.call.input)}</pre>`;
+  const input = html`<pre dir="ltr">${cut(visibleJson(request.call.input))}</pre>`;
   if (preview === undefined) return html`<h2>Arguments</h2>${input}`;
   return html`${previewOf(preview)}\n<details><summary>All arguments</summary>${input}</details>`;
+}
+
+/** Nobody reads more; whoever approves is told that there is. */
+function cut(text: string): string {
+  if (text.length <= MAX_SHOWN) return text;
+  return `${text.slice(0, MAX_SHOWN)}\n... and ${text.length - MAX_SHOWN} more characters, which are in the session's log`;
 }
 
 function previewOf({ type, text }: CallPreview): Html {
   switch (type) {
     case "diff":
-      return html`<h2>What would change</h2><pre dir="ltr">${text.split("\n").map(diffLine)}</pre>`;
+      return html`<h2>What would change</h2><pre dir="ltr">${cut(text).split("\n").map(diffLine)}</pre>`;
     case "command":
-      return html`<h2>Command</h2><pre dir="ltr">${text}</pre>`;
+      return html`<h2>Command</h2><pre dir="ltr">${cut(text)}</pre>`;
     case "text":
-      return html`<h2>What would happen</h2><pre dir="ltr">${text}</pre>`;
+      return html`<h2>What would happen</h2><pre dir="ltr">${cut(text)}</pre>`;
   }
 }
 
-function diffLine(line: string): Html {
-  if (line.startsWith("@@")) return html`<span class="hunk">${line}</span>\n`;
+/** The first two lines name the file. */
+function diffLine(line: string, index: number): Html {
+  if (index < 2 || line.startsWith("@@")) return html`<span class="hunk">${line}</span>\n`;
   if (line.startsWith("+")) return html`<span class="add">${line}</span>\n`;
   if (line.startsWith("-")) return html`<span class="del">${line}</span>\n`;
   return html`${line}\n`;
@@ -136,10 +143,7 @@ function factsOf({ record, actor, requester }: Shown): Html {
   const facts: readonly (readonly [string, string | undefined])[] = [
     ["Tool", request.kind === "budget" ? undefined : request.call.tool],
     ["Risk", risk && [reversibility[risk.reversibility], reach[risk.reach], ...risk.why].join("; ")],
-    [
-      "Asked because",
-      "permission" in request ? `${request.permission.layer}: ${request.permission.by}` : undefined,
-    ],
+    ["Asked because of", "permission" in request ? request.permission.by : undefined],
     ["Asked for by", requester ?? undefined],
     ["Agent", record.agent],
     ["Session", record.sessionId],

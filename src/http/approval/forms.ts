@@ -6,6 +6,9 @@ import { fieldText, type Html, html, nothing, visibleJson } from "./html.ts";
 /** What a form holds, by the names of its fields. */
 export type TypedFields = Pick<URLSearchParams, "get">;
 
+/** Characters of arguments or of a preview on the page. */
+export const MAX_SHOWN = 100_000;
+
 /** The ways to answer a question, each a form of its own. @pure */
 export function answerForms(request: InterruptRequest, typed?: TypedFields): Html {
   const forms = actionsFor(request).map((action) => formOf(action, request, typed));
@@ -25,6 +28,7 @@ function formOf(action: PersonsAction, request: InterruptRequest, typed: TypedFi
     case "edit": {
       if (request.kind === "budget") return nothing;
       const initial = visibleJson(request.call.input);
+      if (initial.length > MAX_SHOWN) return nothing;
       const label = html`<label for="input">Arguments, as JSON</label>`;
       const field = html`${label}<textarea class="code" id="input" name="input" rows="12" spellcheck="false">${text("input", initial)}</textarea>`;
       const isOpen = typed?.get("action") === "edit";

@@ -4,6 +4,7 @@ import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { LINK_PATH, type LinkSigner, linksOf } from "../approvals/link.ts";
 import { viewInterrupt } from "../session/answer-schema.ts";
+import type { InterruptRecord } from "../session/interrupts.ts";
 import type { Notice, Notices } from "./notices.ts";
 import { sendWebhook } from "./webhook.ts";
 
@@ -102,15 +103,35 @@ function webhookOf(
   return url === null ? [] : [[agent.name, { agent, url }]];
 }
 
+/** What receivers usually take. Characters. */
+const MAX_BODY = 200_000;
+
 /** The same bytes for each try, as far as the question is the same. */
-function bodyOf(
+function bodyOf(notice: Notice, agent: Agent, options: Pick<NotifierOptions, "links" | "publicUrl">): string {
+  const body = JSON.stringify(messageOf(notice, agent, options));
+  if (body.length <= MAX_BODY) return body;
+  const interrupt = withoutContent(notice.interrupt);
+  return JSON.stringify(messageOf({ ...notice, interrupt }, agent, options));
+}
+
+/** What a call would do can be large, and is in the log and on the page of the link. */
+function withoutContent(record: InterruptRecord): InterruptRecord {
+  const { request } = record;
+  if (request.kind === "budget") return record;
+  const call = { ...request.call, input: null };
+  if (!("preview" in request)) return { ...record, request: { ...request, call } };
+  const { preview: _, ...rest } = request;
+  return { ...record, request: { ...rest, call } };
+}
+
+function messageOf(
   { interrupt, number }: Notice,
   agent: Agent,
   { links, publicUrl }: Pick<NotifierOptions, "links" | "publicUrl">,
-): string {
+): object {
   const { remindAt = [] } = interrupt.request;
   const at = number === 0 ? interrupt.at : (remindAt[number - 1] ?? interrupt.at);
-  return JSON.stringify({
+  return {
     type: number === 0 ? "interrupt.opened" : "interrupt.reminder",
     timestamp: new Date(at).toISOString(),
     data: {
@@ -121,5 +142,5 @@ function bodyOf(
         expiresAt: link.expiresAt,
       })),
     },
-  });
+  };
 }
