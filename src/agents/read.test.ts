@@ -21,7 +21,25 @@ test("a file with a name and a prompt is an agent, and every other field has its
     hooks: [],
     context: { maxTools: 64, maxToolTokens: 20_000 },
     delivery: "steer",
-    permissions: { deny: [], allow: ["*"] },
+    permissions: {
+      mode: "default",
+      deny: [],
+      ask: [],
+      allow: [],
+      breakpoints: [],
+      users: {},
+      classifier: { timeout: "15s" },
+    },
+    approvals: {
+      onExpire: "deny",
+      escalateTo: [],
+      remindAfter: [],
+      abandonAfter: "7d",
+      approvers: [],
+      excludeRequester: false,
+      quorum: 1,
+      unknownOutcome: "tell",
+    },
     snapshots: { enabled: true, maxFileSize: "10MiB", maxSize: "1GiB" },
     sandbox: { isolation: "auto", memory: "2GiB", processes: 256, fileSize: "1GiB", cpus: 2 },
     limits: { turns: 50, duration: "30m", parallelCalls: 10 },
@@ -119,7 +137,7 @@ test.each([
   [
     '"tools": [{"type": "mcp", "url": "http://h"}]',
     "3:12 tools[0].type",
-    'expected "function", got the text "mcp"',
+    'expected one of "function", "ask", got the text "mcp"',
   ],
   [
     '"tools": [{"type": "function"}]',
@@ -161,9 +179,9 @@ test.each([
     "expected less than model.contextWindow, which prompt and answer share, got the number 8000",
   ],
   [
-    '"permissions": {"deny": ["shell(git push*)"]}',
+    '"permissions": {"deny": ["shell(git push*"]}',
     "3:26 permissions.deny[0]",
-    'expected the name of a tool, in which "*" stands for any characters; rules about arguments do not exist, got the text "shell(git push*)"',
+    'not a rule: the closing ")" is missing at its end, got the text "shell(git push*"',
   ],
 ])("explains %s", (field, place, message, hint?: string) => {
   const lines = [`harness.json:${place}`, `  ${message}`, ...(hint === undefined ? [] : [`  ${hint}`])];

@@ -19,8 +19,8 @@ export type RulePattern =
 
 export type ParsedRule =
   | { readonly ok: true; readonly rule: Rule }
-  /** For people: what is wrong with it, and what to write. */
-  | { readonly ok: false; readonly complaint: string };
+  /** For people: `why` is what is wrong with it, `complaint` a whole sentence with the rule, and what to write. */
+  | { readonly ok: false; readonly why: string; readonly complaint: string };
 
 export const SHELL = "shell";
 
@@ -65,6 +65,7 @@ function parsePattern(tool: string, inner: string): RulePattern | string {
 function bad(text: string, why: string): ParsedRule {
   return {
     ok: false,
+    why,
     complaint: `"${text}" is not a rule: ${why}. Examples: shell(npm test*), write(src/**), refund(amount<=50).`,
   };
 }
