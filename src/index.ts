@@ -62,6 +62,15 @@ export type {
   ImportResult,
   Transfer,
 } from "./run/session/transfer.ts";
+export type {
+  Comparison,
+  EntryRef,
+  Forked,
+  ForkRequest,
+  RewindRequest,
+  Rewound,
+  SessionTree,
+} from "./run/time-travel/time-travel.ts";
 export type { Command, InboxItem, RunQueue } from "./run/worker/queue.ts";
 export type { Runtime, RuntimeOptions, SessionOptions } from "./runtime.ts";
 export { openRuntime } from "./runtime.ts";
