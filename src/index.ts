@@ -79,5 +79,6 @@ export type { Run, SendOptions, Session } from "./session.ts";
 export type { SqliteStoreOptions } from "./stores/sqlite/sqlite.ts";
 export { openSqliteStore } from "./stores/sqlite/sqlite.ts";
 export type { Store } from "./stores/store.ts";
+export { askUser } from "./tools/builtin/ask.ts";
 export { defineTool } from "./tools/define.ts";
 export type { Answer, Question, Tool, ToolContext, ToolDefinition, ToolResult } from "./tools/tool.ts";

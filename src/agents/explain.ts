@@ -60,6 +60,11 @@ function explainUnion(
   root: unknown,
   schema: SchemaNode,
 ): readonly FieldComplaint[] {
+  if (issue.errors.length === 0) {
+    // What says which form it is says none of them.
+    const known = nodesAt(schema, path).flatMap((node) => (node.const === undefined ? [] : [node.const]));
+    return [{ path, ...notOneOf(known, valueAt(root, path)) }];
+  }
   const [meant] = issue.errors
     .filter((issues) => !issues.some((inner) => inner.code === "invalid_type" && inner.path.length === 0))
     .toSorted((a, b) => a.length - b.length);
@@ -194,7 +199,10 @@ function nodesAt(schema: SchemaNode, path: JsonPath): readonly SchemaNode[] {
 }
 
 function forms(node: SchemaNode): readonly SchemaNode[] {
-  return Array.isArray(node.anyOf) ? [node, ...node.anyOf.filter(isRecord)] : [node];
+  const others = [node.anyOf, node.oneOf].flatMap((list) =>
+    Array.isArray(list) ? list.filter(isRecord) : [],
+  );
+  return [node, ...others];
 }
 
 function child(node: SchemaNode, part: string | number): readonly SchemaNode[] {

@@ -16,6 +16,7 @@ import { modelIdPattern } from "./choose-model.ts";
  */
 export type Harness = z.output<typeof harnessSchema>;
 export type FunctionToolReference = z.output<typeof functionToolSchema>;
+export type ToolReference = z.output<typeof toolSchema>;
 export type HookReference = z.output<typeof hookSchema>;
 
 export const effects: readonly Effect[] = ["readonly", "idempotent", "keyed", "reconcile", "once"];
@@ -222,6 +223,14 @@ const hookFields = {
     ),
 };
 
+const askToolSchema = z.strictObject({
+  type: z
+    .literal("ask")
+    .describe("The model may ask a person a question, and waits for the answer (ask_user)."),
+});
+
+export const toolSchema = z.discriminatedUnion("type", [functionToolSchema, askToolSchema]);
+
 export const hookSchema = z.union([
   z.strictObject({
     ...hookFields,
@@ -271,7 +280,7 @@ const dollars = z.number().positive().optional();
 
 const rule = z.string().superRefine((text, context) => {
   const parsed = parseRule(text);
-  if (!parsed.ok) context.addIssue({ code: "custom", message: parsed.complaint });
+  if (!parsed.ok) context.addIssue({ code: "custom", message: `not a rule: ${parsed.why}` });
 });
 
 const rules = {
@@ -421,7 +430,7 @@ export const harnessSchema = z
       .optional()
       .meta({ description: "A folder whose files every new session starts with.", examples: ["./data"] }),
     tools: z
-      .array(functionToolSchema)
+      .array(toolSchema)
       .default([])
       .describe("Tools of your own. The shell and the file tools are always there."),
     hooks: z

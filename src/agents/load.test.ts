@@ -42,6 +42,15 @@ async function problemsOf(fields: object) {
   return result.ok ? [] : result.problems.map(({ field, message, hint }) => ({ field, message, hint }));
 }
 
+test("the tool that asks people is there where harness.json says so, and once", async () => {
+  writeHarness({ systemPrompt: "x" });
+  expect([...(await loadAgentOrThrow(folder, options)).agent.tools.keys()]).not.toContain("ask_user");
+  writeHarness({ systemPrompt: "x", tools: [{ type: "ask" }] });
+  expect([...(await loadAgentOrThrow(folder, options)).agent.tools.keys()]).toContain("ask_user");
+  writeHarness({ systemPrompt: "x", tools: [{ type: "ask" }, { type: "ask" }] });
+  await expect(loadAgentOrThrow(folder, options)).rejects.toThrow(/tools\[1\]\.type.*ask_user/s);
+});
+
 test("loads an agent with all that it refers to", async () => {
   write({
     "prompt.md": "You are a clerk.\n",

@@ -1,7 +1,7 @@
 import { isRecord } from "../lib/json.ts";
 import { type JsonPath, type JsonSource, parseJsonSource } from "../lib/json-source.ts";
 import { explainIssues } from "./explain.ts";
-import { type FunctionToolReference, functionToolSchema, type Harness, harnessSchema } from "./harness.ts";
+import { type Harness, harnessSchema, type ToolReference, toolSchema } from "./harness.ts";
 import { fieldName, type Problem } from "./problem.ts";
 
 /** The text of a harness.json, understood as far as possible. */
@@ -20,7 +20,7 @@ export interface References {
   readonly systemPrompt: string | undefined;
   readonly workspace: string | undefined;
   readonly script: string | undefined;
-  readonly tools: readonly { readonly index: number; readonly reference: FunctionToolReference }[];
+  readonly tools: readonly { readonly index: number; readonly reference: ToolReference }[];
 }
 
 /** Pure: looks at the text only, not at the files that it names. */
@@ -70,7 +70,7 @@ function referencesIn(value: unknown): References {
     workspace: textOrNothing(fields.workspace),
     script: isRecord(fields.model) ? textOrNothing(fields.model.script) : undefined,
     tools: tools.flatMap((tool: unknown, index) => {
-      const { data: reference } = functionToolSchema.safeParse(tool);
+      const { data: reference } = toolSchema.safeParse(tool);
       return reference === undefined ? [] : [{ index, reference }];
     }),
   };

@@ -7,6 +7,7 @@ import { CALL_TOOL, FIND_TOOLS } from "../log/call-tool.ts";
 import { knownProviders } from "../models/ai-sdk/providers.ts";
 import { parseRule } from "../permissions/rule.ts";
 import { matchesPattern } from "../permissions/rules.ts";
+import { askUser } from "../tools/builtin/ask.ts";
 import type { Tool } from "../tools/tool.ts";
 import { providerOf } from "./choose-model.ts";
 import type { Harness } from "./harness.ts";
@@ -113,14 +114,18 @@ async function resolveTools(
   const loaded = await Promise.all(
     references.map(async ({ index, reference }) => ({
       index,
-      result: await loadFunctionTool(reference, from.folder),
+      field: reference.type === "ask" ? "type" : "module",
+      result:
+        reference.type === "ask"
+          ? ({ ok: true, tool: askUser() } as const)
+          : await loadFunctionTool(reference, from.folder),
     })),
   );
   // One broken module may be named by a hundred tools.
   const mistakes = Map.groupBy(loaded, ({ result }) =>
     result.ok ? null : `${result.field} ${result.message}`,
   );
-  for (const { index, result } of loaded) {
+  for (const { index, field, result } of loaded) {
     if (!result.ok) {
       complete = false;
       const same = mistakes.get(`${result.field} ${result.message}`) ?? [];
@@ -135,7 +140,7 @@ async function resolveTools(
     const { tool } = result;
     const owner = owners.get(tool.name);
     if (owner !== undefined) {
-      report(["tools", index, "module"], `the name "${tool.name}" of its tool is taken by ${owner}`);
+      report(["tools", index, field], `the name "${tool.name}" of its tool is taken by ${owner}`);
     }
     owners.set(tool.name, `the tool of tools[${index}]`);
     byName.set(tool.name, tool);

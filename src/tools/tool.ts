@@ -122,7 +122,7 @@ export interface Question {
 export type Answer =
   | { readonly type: "answered"; readonly value: unknown; readonly actor: string | null }
   | { readonly type: "rejected"; readonly feedback: string | null; readonly actor: string | null }
-  /** Nobody has answered in time. */
+  /** Nobody has answered in time, or nobody is asked (mode `dontAsk`). */
   | { readonly type: "expired" };
 
 export type ToolOutput =

@@ -7,7 +7,9 @@ import { z } from "zod";
 import {
   type AgentDefinition,
   type Answer,
+  askUser,
   defineTool,
+  type InterruptAnswer,
   type Tool,
   type ToolContext,
 } from "../../src/index.ts";
@@ -323,6 +325,58 @@ describe("a tool that does not behave", () => {
       return `done at attempt ${attempt}`;
     });
     expect(await answerAll(careless)).toEqual([{ outcome: "ok", text: "done at attempt 2" }]);
+  });
+});
+
+describe("the model itself", () => {
+  const asks = (input: Record<string, unknown>) => calling(["ask_user", input]);
+  const options = ["red", "blue"];
+
+  test("asks a person, who chooses one of its options", async () => {
+    await using scenario = await start([askUser()], asks({ question: "Which colour?", options }), {
+      permissions: {},
+    });
+    const session = await sendTo(scenario);
+    const { id, request } = await openQuestion(scenario, session);
+    expect(request).toMatchObject({ kind: "question", message: "Which colour?", schema: { enum: options } });
+    await expect(session.answer(id, { action: "respond", value: "green" })).rejects.toMatchObject({
+      code: "invalid_input",
+    });
+    await session.answer(id, { action: "respond", value: "blue" }, { actor: "ada" });
+    await atRest(scenario, session);
+    expect(results(await scenario.log(session))).toEqual([
+      { outcome: "ok", text: "ada has answered:\nblue" },
+    ]);
+  });
+
+  test.each<[string, Record<string, unknown>, InterruptAnswer, RegExp]>([
+    [
+      "several",
+      { options, several: true },
+      { action: "respond", value: ["red", "blue"] },
+      /\["red","blue"\]/,
+    ],
+    ["any text", {}, { action: "respond", value: "as you like" }, /has answered:\nas you like/],
+    [
+      "nothing",
+      { options },
+      { action: "reject", feedback: "green, please" },
+      /not answered.*\ngreen, please/,
+    ],
+  ])("or %s", async (_name, more, answer, told) => {
+    await using scenario = await start([askUser()], asks({ question: "?", ...more }));
+    const session = await sendTo(scenario);
+    await session.answer((await openQuestion(scenario, session)).id, answer);
+    await atRest(scenario, session);
+    expect(results(await scenario.log(session))[0]?.text).toMatch(told);
+  });
+
+  test("hears at once that nobody answers where nobody is asked", async () => {
+    const permissions = { mode: "dontAsk" } as const;
+    await using scenario = await start([askUser()], asks({ question: "?" }), { permissions });
+    const session = await sendTo(scenario);
+    expect(results(await scenario.log(session))[0]?.text).toMatch(/Nobody has answered/);
+    expect(await scenario.runtime.sessions.get(session.id)).toMatchObject({ status: "idle" });
   });
 });
 

@@ -11,7 +11,7 @@ import type { Answer, ToolContext } from "../../tools/tool.ts";
 import { askForTool, askPerson, previewOf } from "../approvals/ask-person.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";
 import { currentRun, type SessionWriter } from "../session-writer.ts";
-import { bindingOf, policyCall } from "./permit.ts";
+import { bindingOf, modeOf, policyCall } from "./permit.ts";
 import { type CallPlan, NOT_STARTED } from "./plan-call.ts";
 import { noteOfChange } from "./tool-hooks.ts";
 
@@ -140,6 +140,7 @@ function beginAttempt(
         const answer = call.answers[asked];
         asked += 1;
         if (answer !== undefined) return Promise.resolve(answerOf(answer));
+        if (modeOf(writer.state, agent) === "dontAsk") return Promise.resolve({ type: "expired" });
         // The first question is the one that counts: whoever asks several at once asks the next one when it comes here again.
         if (!suspension.signal.aborted && !cancel.aborted) {
           askForTool(call, question, writer, agent, ports);
