@@ -23,6 +23,8 @@ export interface World {
   readonly effects: Effect[];
   readonly random: Random;
   readonly terms: Pick<AgentDefinition, "permissions" | "approvals">;
+  /** What people were told that is wrong. */
+  readonly notices: string[];
   /** How often a process has taken the session up. */
   claims: number;
 }
@@ -53,7 +55,7 @@ export async function openHome(dataDir: string, world: World): Promise<Home> {
     store,
     agents: [agentOf(world)],
     models: () => world.model,
-    notify: () => {},
+    notify: (notice) => world.notices.push(notice),
     graceMs: 0,
   });
   return {
@@ -145,14 +147,22 @@ export function createWorld(random: Random, terms: World["terms"]): World {
         }
       }
       const stopReason = blocks.some(isCall) ? "toolCalls" : "endTurn";
-      const input = JSON.stringify(request.messages).length / 4;
+      const input = Math.ceil(JSON.stringify(request.messages).length / 4);
       const usage = { input, cacheRead: 0, cacheWrite: 0, output: 50, reasoning: 0 };
       yield { type: "finished", answer: { blocks, stopReason, usage } };
     } catch {
       yield { type: "failed", failure: { kind: "unknown", message: "the request was aborted" } };
     }
   }
-  return { model: { id: "scripted/tester", stream }, requests, effects: [], random, terms, claims: 0 };
+  return {
+    model: { id: "scripted/tester", stream },
+    requests,
+    effects: [],
+    random,
+    terms,
+    notices: [],
+    claims: 0,
+  };
 }
 
 export function isCall(block: AssistantBlock): block is Extract<AssistantBlock, { type: "toolCall" }> {
