@@ -160,6 +160,9 @@ export function createClient(options: TransportOptions): Client {
 
     permissions: (sessionId) => get(`${sessionPath(sessionId)}/permissions`),
 
+    explain: (sessionId, callId) =>
+      get(`${sessionPath(sessionId)}/calls/${encodeURIComponent(callId)}/permission`),
+
     agentRules: async (agent) => (await get<{ rules: readonly AddedRule[] }>(rulesPath(agent))).rules,
 
     async removeAgentRule(agent, rule) {

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { hashToken } from "../../src/http/auth.ts";
 import { createClient } from "../../src/http/client.ts";
+import { explanationSchema } from "../../src/http/explain-schemas.ts";
 import { interruptViewSchema } from "../../src/http/ledger-schemas.ts";
 import { defineTool } from "../../src/index.ts";
 import type { InterruptView } from "../../src/run/session/answer-schema.ts";
@@ -345,6 +346,30 @@ describe("modes and rules", () => {
     await expect(api.client.removeAgentRule("tester", { list: "deny", rule: "x" })).rejects.toMatchObject({
       code: "not_found",
     });
+  });
+
+  test("why a call was decided as it was", async () => {
+    await using api = await start();
+    const { id, sessionId } = await questionOf(api);
+    await ask(
+      api.url,
+      `/v1/interrupts/${id}`,
+      json({ action: "edit", input: { order: "A1", amount: 9 }, actor: "ada" }),
+    );
+    await answered(api, sessionId);
+    const [started] = (await api.client.entries(sessionId)).filter((entry) => entry.type === "toolStarted");
+    const path = (callId = "") => `/v1/sessions/${sessionId}/calls/${callId}/permission`;
+    const { body: explained } = await ask(api.url, path(started?.callId));
+    expect(explanationSchema.parse(explained)).toMatchObject({
+      tool: "refund",
+      input: { order: "A1", amount: 9 },
+      mode: "default",
+      decision: { type: "ask" },
+      past: { asked: { order: "A1", amount: 90 } },
+    });
+    const { layers } = explanationSchema.parse(explained);
+    expect(layers.find(({ layer }) => layer === "person")).toMatchObject({ by: "ada", says: "change" });
+    expect((await ask(api.url, path("call_nothing"))).status).toBe(404);
   });
 
   test("rules of an agent are not a tenant's to see, make or take back", async () => {

@@ -10,9 +10,11 @@ import {
 } from "../answer-schemas.ts";
 import { actorOf } from "../caller.ts";
 import type { HttpDeps } from "../deps.ts";
+import { explanationSchema } from "../explain-schemas.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { sessionParams } from "./sessions.ts";
 
+const callParams = sessionParams.extend({ callId: z.string().min(1).max(256) });
 const agentParams = z.object({ agent: z.string().min(1).max(64) });
 
 export function permissionRoutes({ sessions }: HttpDeps): readonly Route[] {
@@ -27,6 +29,16 @@ export function permissionRoutes({ sessions }: HttpDeps): readonly Route[] {
         200: { description: "Now.", content: { "application/json": sessionPermissionsSchema } },
       },
       handle: async ({ params }, c) => c.json(await sessions.permissions(params.sessionId)),
+    }),
+
+    defineRoute({
+      method: "get",
+      path: "/v1/sessions/{sessionId}/calls/{callId}/permission",
+      operationId: "explainCall",
+      summary: "Why a call might start, or might not: then and now, layer by layer",
+      params: callParams,
+      responses: { 200: { description: "By layer.", content: { "application/json": explanationSchema } } },
+      handle: async ({ params }, c) => c.json(await sessions.explain(params.sessionId, params.callId)),
     }),
 
     defineRoute({

@@ -23,7 +23,7 @@ import { auditPermissions } from "./audit.ts";
 import type { CostLedger } from "./costs.ts";
 import type { RunEvent } from "./events.ts";
 import { type ContextPorts, readContext } from "./read-context.ts";
-import { readPermissions } from "./read-permissions.ts";
+import { readExplanation, readPermissions } from "./read-permissions.ts";
 import type { Sessions } from "./sessions.ts";
 import { createTransfer } from "./transfer.ts";
 import { type DeltaBus, fromMessage, isRunEnd, untilAnswered, watchSession } from "./watch.ts";
@@ -263,6 +263,11 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
     async permissions(sessionId) {
       const { agent } = await existing(sessionId);
       return readPermissions(sessionId, agents.get(agent), log);
+    },
+
+    async explain(sessionId, callId) {
+      const { agent } = await existing(sessionId);
+      return readExplanation(sessionId, callId, agents.get(agent), log);
     },
 
     async agentRules(agent) {

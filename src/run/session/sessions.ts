@@ -8,8 +8,9 @@ import type { InboxItem } from "../worker/queue.ts";
 import type { AuditQuery, PermissionAudit } from "./audit.ts";
 import type { CostQuery, CostReport } from "./costs.ts";
 import type { RunEvent } from "./events.ts";
-import type { SendMessage } from "./send-message.ts";
+import type { CallExplanation } from "./explain-call.ts";
 import type { InterruptFilter, InterruptRecord } from "./interrupts.ts";
+import type { SendMessage } from "./send-message.ts";
 import type { Transfer } from "./transfer.ts";
 
 /**
@@ -107,6 +108,9 @@ export interface Sessions extends Transfer, TimeTravelCommands {
 
   /** What the session works in, and the rules that people have made for it. What waits in its inbox is not in it yet. */
   permissions(sessionId: string): Promise<SessionPermissions>;
+
+  /** Why a call on the session's path might start, or might not: then and now, layer by layer. @throws AppError `not_found` */
+  explain(sessionId: string, callId: string): Promise<CallExplanation>;
 
   /** The rules that people have made for all sessions of an agent, in order. @throws AppError `forbidden` for a tenant. */
   agentRules(agent: string): Promise<readonly AddedRule[]>;
