@@ -51,18 +51,23 @@ export function positionOf(
 
 export function listSessions(database: Database, filter: SessionFilter): readonly SessionRecord[] {
   const limit = Math.min(filter.limit ?? 50, MAX_SESSIONS);
-  // Few of many sessions are at work. They are found by their own index, since whoever asks for them asks often.
+  // Few of many sessions are at work, or forks of one. They are found by their own index, since whoever asks for them asks often.
   const atWork = filter.status === "running" || filter.status === "queued";
+  const few = atWork
+    ? "session.work_since IS NOT NULL AND +"
+    : filter.forkOf === undefined
+      ? ""
+      : "session.forked_key = (SELECT key FROM session WHERE id = ?7) AND +";
   // One statement for all other filters: a null filter is no filter.
   return database
     .all<SessionRow>(
       `${SELECT_SESSION}
-       WHERE ${atWork ? "session.work_since IS NOT NULL AND +" : ""}session.updated_at <= ?1 AND (session.updated_at < ?1 OR session.id < ?2)
+       WHERE ${few}session.updated_at <= ?1 AND (session.updated_at < ?1 OR session.id < ?2)
          AND (?3 IS NULL OR session.agent = ?3)
          AND (?4 IS NULL OR session.status = ?4)
          AND (?5 IS NULL OR session.tenant = ?5)
          AND (?7 IS NULL OR session.forked_key = (SELECT key FROM session WHERE id = ?7))
-       ORDER BY ${atWork ? "+" : ""}session.updated_at DESC, session.id DESC LIMIT ?6`,
+       ORDER BY ${few === "" ? "" : "+"}session.updated_at DESC, session.id DESC LIMIT ?6`,
       filter.after?.updatedAt ?? Number.MAX_SAFE_INTEGER,
       filter.after?.id ?? "",
       filter.agent ?? null,
