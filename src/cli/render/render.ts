@@ -100,13 +100,12 @@ export function createRunView(options: ViewOptions): RunView {
       case "runResumed":
         return line("yellow", `⟳ resumed after an interruption (${duration(away)} without a process)`);
       case "modelCalled":
-        activity =
-          entry.purpose === "summary"
-            ? `summarising older messages with ${oneLine(entry.model)}`
-            : `waiting for ${oneLine(entry.model)}${entry.attempt > 1 ? ` (try ${entry.attempt})` : ""}`;
+        activity = `${PURPOSES[entry.purpose ?? "turn"]} ${oneLine(entry.model)}${entry.attempt > 1 ? ` (try ${entry.attempt})` : ""}`;
         return "";
       case "modelFailed":
         if (entry.purpose === "summary") return fact(summaryFailedLine(whatFailed(entry)));
+        // The decision that follows says what came of it.
+        if (entry.purpose === "classification") return "";
         failures += 1;
         return failed(entry);
       case "assistantMessage": {
@@ -233,6 +232,13 @@ export function createRunView(options: ViewOptions): RunView {
     close: () => answer.close(),
   };
 }
+
+/** What a request is for; the model's name follows. */
+const PURPOSES = {
+  turn: "waiting for",
+  summary: "summarising older messages with",
+  classification: "checking a call with",
+};
 
 function whatFailed({ failure, model }: ModelFailed): string {
   const status = failure.status === undefined ? "" : ` (HTTP ${failure.status})`;
