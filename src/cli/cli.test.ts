@@ -118,7 +118,8 @@ describe("create", () => {
       expect(existsSync(join(cwd, "My Agent", file)), file).toBe(true);
     }
     expect(existsSync(join(cwd, "My Agent", "skills"))).toBe(false);
-    expect((await run(["validate", "My Agent"])).exitCode).toBe(0);
+    expect(stdout).toContain("It may edit its files and run commands in its sandbox without asking");
+    expect((await run(["validate", "My Agent"])).stdout).toContain("mode acceptEdits, 1 allow rule\n");
   });
 
   test("writes the schema beside the harness where no installed package has it", async () => {
@@ -195,7 +196,7 @@ describe("validate", () => {
     const { exitCode, stdout } = await run(["validate"]);
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(
-      /^harness\.json: ok \(a, anthropic\/\S+, \d+ tools\)\n {2}On this machine: no model key found\./,
+      /^harness\.json: ok \(a, anthropic\/\S+, \d+ tools\)\n {2}Permissions: mode default, no rules\n {2}On this machine: no model key found\./,
     );
     expect((await run(["validate"], { ANTHROPIC_API_KEY: "k" })).stdout).not.toContain("On this machine");
   });

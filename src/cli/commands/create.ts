@@ -39,6 +39,11 @@ export const create: RunnableCommand = {
   },
 };
 
+const PERMISSIONS = [
+  "It may edit its files and run commands in its sandbox without asking; tools that you add ask before each call.",
+  '"permissions" in harness.json says so: "mode": "default" with "allow": [] asks before everything that changes something.',
+];
+
 /** "My Agent" as "my-agent". */
 function nameFrom(folder: string): string {
   return folder
@@ -77,6 +82,8 @@ function filesOf(name: string, schema: Schema): ReadonlyMap<string, string> {
     description: "Says in one sentence what this agent is for.",
     systemPrompt: "./system-prompt.md",
     workspace: "./workspace",
+    // Files of the workspace and commands in the sandbox: what the agent is there for. Tools of one's own ask.
+    permissions: { mode: "acceptEdits", allow: ["shell"] },
   };
   return new Map([
     ["harness.json", `${JSON.stringify(harness, null, 2)}\n`],
@@ -155,4 +162,6 @@ async function announce(created: Created, json: boolean, terminal: Terminal): Pr
   if (model.type === "missing") printLine(stdout, `${model.message}. ${model.hint} Then:`);
   else printLine(stdout, "Next:");
   printLine(stdout, `  ${style("cyan", plain(next))}`);
+  printLine(stdout);
+  for (const line of PERMISSIONS) printLine(stdout, line);
 }

@@ -23,6 +23,10 @@ const list: RunnableCommand = {
       flags: "--status <status>",
       description: "only those that are idle, queued, running or waiting (for a person)",
     },
+    {
+      flags: "--ended <reason>",
+      description: "only those whose last run ended so: endTurn, failed, stopped, abandoned, budget, ...",
+    },
     { flags: "--limit <number>", description: "at most so many, up to 1000 (default: 20)" },
     { flags: "--after <cursor>", description: "go on where a page ended: what its last line says" },
     ...place,
@@ -34,13 +38,21 @@ const list: RunnableCommand = {
       explanation: "what works now, or was left unfinished",
     },
     {
+      command: "holdfast sessions list --ended abandoned",
+      explanation: "what was given up because nobody answered",
+    },
+    {
       command: "holdfast sessions list --json | jq '.sessions[].costUsd'",
       explanation: "for programs: {sessions: [...], next}, as GET /v1/sessions",
     },
   ],
   async run(input, terminal) {
     const { listSessions } = await import("../sessions/list.ts");
-    const filter = { agent: input.text("agent"), status: input.text("status") };
+    const filter = {
+      agent: input.text("agent"),
+      status: input.text("status"),
+      ended: input.text("ended"),
+    };
     const page = { limit: input.text("limit"), after: input.text("after") };
     return listSessions({ ...placeOf(input), ...filter, ...page, agentPath: undefined }, terminal);
   },

@@ -41,7 +41,8 @@ async function printAsJson(results: readonly LoadResult[], terminal: Terminal): 
     agents.map(async (loaded) => {
       const { agent, file, model } = loaded;
       const warnings = await warningsOf(loaded);
-      return { name: agent.name, file, model, tools: [...agent.tools.keys()], warnings };
+      const { mode } = agent.permissions;
+      return { name: agent.name, file, model, tools: [...agent.tools.keys()], mode, warnings };
     }),
   );
   printJson(terminal, { ok: problems.length === 0, agents: shown, problems });
@@ -83,13 +84,16 @@ async function printAgent(
   const tools = `${agent.tools.size} ${agent.tools.size === 1 ? "tool" : "tools"}`;
   const facts = `(${agent.name}, ${plain(agent.model.id)}, ${tools})`;
   printLine(stdout, `${plain(shorten(file))}: ${style("green", "ok")} ${facts}`);
+  const { permissionLine } = await import("../permission-notes.ts");
+  printLine(stdout, `  Permissions: ${plain(permissionLine(agent))}`);
   if (model.type === "missing") here(`${model.message}. ${model.hint}`);
   if (model.type === "scripted" && model.notice !== null) here(model.notice);
   for (const warning of await warningsOf(loaded)) printLine(stdout, `  ${plain(warning)}`);
 }
 
 async function warningsOf(loaded: LoadedAgent): Promise<readonly string[]> {
-  return [...loaded.warnings, ...(await budgetWarnings(loaded))];
+  const { ruleWarnings } = await import("../permission-notes.ts");
+  return [...loaded.warnings, ...ruleWarnings(loaded.agent), ...(await budgetWarnings(loaded))];
 }
 
 /** A script that is played for want of a key costs nothing; the model that it stands in for will. */

@@ -1,7 +1,8 @@
 import { nextSessionCursor, readSessionCursor } from "../../http/session-cursor.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { AppError } from "../../lib/errors.ts";
-import type { SessionRecord, SessionStatus } from "../../log/session-log.ts";
+import type { SessionFilter, SessionRecord, SessionStatus } from "../../log/session-log.ts";
+import type { Sessions } from "../../run/session/sessions.ts";
 import { exitCodes } from "../exit.ts";
 import { sessionsLeftBehind } from "../local-sessions.ts";
 import { readInteger } from "../read-number.ts";
@@ -13,6 +14,7 @@ import { openPlace, type Place, type PlaceWishes } from "./session.ts";
 export interface ListWishes extends PlaceWishes {
   readonly agent: string | undefined;
   readonly status: string | undefined;
+  readonly ended: string | undefined;
   readonly limit: string | undefined;
   readonly after: string | undefined;
   readonly json: boolean;
@@ -22,13 +24,17 @@ export interface ListWishes extends PlaceWishes {
 export async function listSessions(wishes: ListWishes, terminal: Terminal): Promise<number> {
   const limit = readInteger("--limit", wishes.limit ?? "20", { min: 1, max: 1000 });
   const status = readStatus(wishes.status);
+  const ended = readEnded(wishes.ended);
   await using place = await openPlace(wishes, terminal);
-  const sessions = await place.sessions.list({
-    limit,
+  const filter = {
     ...(wishes.after === undefined ? {} : { after: readSessionCursor(wishes.after) }),
     ...(wishes.agent === undefined ? {} : { agent: wishes.agent }),
     ...(status === undefined ? {} : { status }),
-  });
+  };
+  const sessions =
+    ended === undefined
+      ? await place.sessions.list({ limit, ...filter })
+      : await endedSo(ended, place.sessions, { limit, ...filter });
   const next = nextSessionCursor(sessions, limit);
   if (wishes.json) printJson(terminal, { sessions, next });
   else printTable(sessions, { next, leftBehind: await leftBehindOf(sessions, place) }, terminal);
@@ -53,6 +59,48 @@ function readStatus(text: string | undefined): SessionStatus | undefined {
     hint: `Known: ${statuses.join(", ")}.`,
   });
 }
+
+const ends: readonly NonNullable<SessionRecord["lastRunEnd"]>[] = [
+  "endTurn",
+  "failed",
+  "stopped",
+  "turnLimit",
+  "timeLimit",
+  "maxTokens",
+  "refused",
+  "budget",
+  "hook",
+  "abandoned",
+];
+
+function readEnded(text: string | undefined): SessionRecord["lastRunEnd"] | undefined {
+  const end = ends.find((known) => known === text);
+  if (text === undefined || end !== undefined) return end;
+  throw new AppError("invalid_input", `--ended ${JSON.stringify(text)} is not known`, {
+    hint: `Known: ${ends.join(", ")}.`,
+  });
+}
+
+/** A store does not look for it: page after page, until there are enough. */
+async function endedSo(
+  end: SessionRecord["lastRunEnd"],
+  sessions: Pick<Sessions, "list">,
+  { limit, after, ...filter }: SessionFilter & { readonly limit: number },
+): Promise<readonly SessionRecord[]> {
+  const found: SessionRecord[] = [];
+  for (let from = after; ; ) {
+    const page = await sessions.list({
+      ...filter,
+      limit: PAGE,
+      ...(from === undefined ? {} : { after: from }),
+    });
+    found.push(...page.filter(({ lastRunEnd }) => lastRunEnd === end));
+    from = page.at(-1);
+    if (found.length >= limit || page.length < PAGE || from === undefined) return found.slice(0, limit);
+  }
+}
+
+const PAGE = 1_000;
 
 const titles = ["SESSION", "AGENT", "STATUS", "ENDED", "TURNS", "TOKENS", "COST", "CHANGED", "TITLE"];
 const toTheRight = new Set([4, 5, 6, 7]);
