@@ -43,16 +43,19 @@ export type {
   ModelResolver,
   ToolSpec,
 } from "./models/model.ts";
+export type { InterruptView } from "./run/session/answer-schema.ts";
 export type { CostQuery, CostReport, CostRow, Costs } from "./run/session/costs.ts";
 export type { RunEvent } from "./run/session/events.ts";
 export type { InterruptFilter, InterruptRecord, InterruptStatus, Vote } from "./run/session/interrupts.ts";
 export type { RunResult, RunTiming } from "./run/session/run-result.ts";
 export { collectRun } from "./run/session/run-result.ts";
 export type {
+  AnsweredInterrupt,
   AnswerOptions,
   CreateSession,
   DirectCommand,
   SendMessage,
+  SessionPermissions,
   Sessions,
 } from "./run/session/sessions.ts";
 export type {
@@ -71,6 +74,7 @@ export type {
   Rewound,
   SessionTree,
 } from "./run/time-travel/time-travel.ts";
+export type { Notice, Notices } from "./run/worker/notices.ts";
 export type { Command, InboxItem, RunQueue } from "./run/worker/queue.ts";
 export type { Runtime, RuntimeOptions, SessionOptions } from "./runtime.ts";
 export { openRuntime } from "./runtime.ts";

@@ -116,10 +116,16 @@ export function mount(
     const answer = (c: Call) => (respondersFor(c).get(operationId) ?? respond)(c);
     for (const pattern of honoPaths(path)) app.on(method.toUpperCase(), pattern, answer);
   }
-  for (const [path, group] of Map.groupBy(routes, ({ path }) => path)) {
+  // "/v1/sessions/import" is no session, so that it stands before "/v1/sessions/{sessionId}".
+  const paths = [...Map.groupBy(routes, ({ path }) => path)];
+  for (const [path, group] of paths.sort(([a], [b]) => parametersIn(a) - parametersIn(b))) {
     const methods = group.map(({ method }) => method.toUpperCase());
     for (const pattern of honoPaths(path)) app.all(pattern, (c) => refuseMethod(c, methods));
   }
+}
+
+function parametersIn(path: string): number {
+  return path.split("{").length;
 }
 
 function refuseMethod(c: Call, methods: readonly string[]): never {
