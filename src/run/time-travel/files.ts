@@ -76,7 +76,7 @@ export function createSessionFiles({ log, snapshots, sandboxes, closed }: FilesP
         if (due === null && !held) return;
         // Whoever was at it has died, or failed.
         const hold = held ? undefined : await log.hold(sessionId);
-        if (hold === undefined) await delay(LOOK_MS, undefined, { signal: closed });
+        if (hold === undefined) await delay(LOOK_MS, undefined, { signal: closed }).catch(isClosed);
         else await settle(hold);
       }
     },
@@ -94,6 +94,13 @@ export function createSessionFiles({ log, snapshots, sandboxes, closed }: FilesP
       });
     },
   };
+}
+
+function isClosed(): never {
+  throw new AppError(
+    "unavailable",
+    "the runtime was closed while the files of the session were being replaced",
+  );
 }
 
 /** Nothing of the files has changed, and nobody may use them: what can be done is said. */
