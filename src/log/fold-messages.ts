@@ -66,7 +66,9 @@ export function hear(state: Draft, inboxId: string, blocks: readonly UserBlock[]
 }
 
 function shortText(blocks: readonly UserBlock[]): string {
-  const text = blocks.map((block) => (block.type === "text" ? block.text : `[${block.mediaType}]`)).join("\n");
+  const text = blocks
+    .map((block) => (block.type === "text" ? block.text : `[${block.mediaType}]`))
+    .join("\n");
   const more = text.length - MAX_SAID;
   return more <= 0 ? text : `${text.slice(0, MAX_SAID)} [... ${more} characters more]`;
 }
