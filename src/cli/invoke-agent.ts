@@ -35,6 +35,7 @@ export async function invokeAgent(wishes: InvokeWishes, terminal: Terminal): Pro
       earlier,
       after: earlier.at(-1)?.seq ?? session.headSeq,
       message,
+      switched: wishes.mode !== undefined,
       actor: wishes.actor,
       workspace: async () => null,
       next: continueCommand(session.id, wishes),

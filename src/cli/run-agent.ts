@@ -82,6 +82,7 @@ export async function runAgent(wishes: RunWishes, terminal: Terminal): Promise<n
       after: earlier.at(-1)?.seq ?? record.headSeq,
       message: prompt === null ? null : messageOf(prompt, asked),
       actor: asked.actor,
+      switched: wishes.mode !== undefined,
       workspace: () => existing(runtime.workspacePath(sessionId), terminal.cwd),
       next: continueCommand(sessionId, wishes),
       resume: ["holdfast run", ...placeOf(wishes), "--session", sessionId].join(" "),

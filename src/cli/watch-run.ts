@@ -31,6 +31,8 @@ export interface RunToWatch {
   readonly message: SendMessage | null;
   /** Who types while it goes on, for the record. */
   readonly actor: string | undefined;
+  /** The mode is switched with it: what is asked is looked at anew. */
+  readonly switched: boolean;
   /** What stands in the log of the run that is under way, if there is one. */
   readonly earlier: readonly Entry[];
   /** The last entry that was seen. */
@@ -99,7 +101,7 @@ async function follow(
     notices.tell(`nobody reads the output any more; the session ${sessionId} is left as it is`);
   });
   const people: People = {
-    openInterrupts: () => sessions.interrupts({ sessionId, status: "open" }),
+    openInterrupts: openInterruptsOf(run),
     ...(lines === null
       ? {}
       : {
@@ -139,6 +141,17 @@ async function send(
   const { messageId } = await (made === null ? sending : orNothing(sending, sessionId, sessions));
   if (made !== null && made.notice !== null) notices.tell(made.notice);
   return messageId;
+}
+
+/** Of a session whose mode was just switched, the questions about calls do not count until the run has come to rest again. */
+function openInterruptsOf({ sessions, sessionId, switched }: RunToWatch): People["openInterrupts"] {
+  let isNew = switched;
+  return async () => {
+    const open = await sessions.interrupts({ sessionId, status: "open" });
+    const isLookedAtAnew = isNew && open.every(({ request }) => "call" in request);
+    isNew = false;
+    return isLookedAtAnew ? [] : open;
+  };
 }
 
 /** Passes on what was not seen before, over several readings of one log. */
