@@ -92,9 +92,7 @@ function createTally(): Tally {
   let endedAt: number | null = null;
   let modelMs = 0;
   let toolsMs = 0;
-  let modelCalls = 0;
-  let summaryCalls = 0;
-  let classifierCalls = 0;
+  const requests = { turn: 0, summary: 0, classification: 0 };
   let waitingMs = 0;
   let toolCalls = 0;
   let lastAt = 0;
@@ -119,6 +117,11 @@ function createTally(): Tally {
     waitingSince = null;
   }
 
+  function spend(call: { readonly usage: Usage; readonly costUsd: number | null }): void {
+    usage = addUsage(usage, call.usage);
+    costUsd = costUsd === null || call.costUsd === null ? null : costUsd + call.costUsd;
+  }
+
   return {
     add(entry) {
       sessionId = entry.sessionId;
@@ -133,29 +136,24 @@ function createTally(): Tally {
         case "modelCalled":
           endRequest(entry.at);
           askedAt = entry.at;
-          if (entry.purpose === "summary") summaryCalls += 1;
-          else if (entry.purpose === "classification") classifierCalls += 1;
-          else modelCalls += 1;
+          requests[entry.purpose ?? "turn"] += 1;
           break;
         case "assistantMessage": {
           askedAt = null;
           const said = entry.blocks.flatMap((block) => (block.type === "text" ? [block.text] : [])).join("");
           if (said !== "") text = said;
-          usage = addUsage(usage, entry.usage);
-          costUsd = costUsd === null || entry.costUsd === null ? null : costUsd + entry.costUsd;
+          spend(entry);
           modelMs += entry.timing.totalMs;
           busy.push([entry.at - entry.timing.totalMs, entry.at]);
           break;
         }
         case "compacted":
         case "compactionFailed":
-          usage = addUsage(usage, entry.usage);
-          costUsd = costUsd === null || entry.costUsd === null ? null : costUsd + entry.costUsd;
+          spend(entry);
           break;
         case "callClassified":
           askedAt = null;
-          usage = addUsage(usage, entry.usage);
-          costUsd = costUsd === null || entry.costUsd === null ? null : costUsd + entry.costUsd;
+          spend(entry);
           // What failed has been counted with its failure.
           if (entry.failed === true) break;
           modelMs += entry.durationMs;
@@ -216,9 +214,9 @@ function createTally(): Tally {
         toolsMs,
         overheadMs,
         waitingMs: waitingMs + covered(open),
-        modelCalls,
-        summaryCalls,
-        classifierCalls,
+        modelCalls: requests.turn,
+        summaryCalls: requests.summary,
+        classifierCalls: requests.classification,
         toolCalls,
       };
       return { sessionId, runId, ...end, text, usage, costUsd, timing };
