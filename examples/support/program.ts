@@ -11,7 +11,14 @@ const refund = defineTool({
 });
 
 await using runtime = await openRuntime({
-  agents: [{ name: "support", systemPrompt: "You help customers of a shop.", tools: [refund] }],
+  agents: [
+    {
+      name: "support",
+      systemPrompt: "You help customers of a shop.",
+      tools: [refund],
+      permissions: { allow: ["refund(amount<=50)"] }, // more than that waits for a person
+    },
+  ],
 });
 const session = await runtime.session();
 for await (const event of await session.send("Order 4711, 30 dollars, arrived broken.")) {
