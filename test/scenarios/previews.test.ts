@@ -96,6 +96,20 @@ test("nothing is asked again where nothing has changed, or where a person has wr
   expect(await contentOf(scenario, session)).toBe("mine");
 });
 
+test("two edits of one file are approved together, as long as they do not touch each other", async () => {
+  const place = (n: number) => ({ path: "notes.txt", oldText: `line ${n}\n`, newText: `LINE ${n}\n` });
+  await using scenario = await start(["edit", place(1)], ["edit", place(9)], ["edit", place(8)]);
+  const lines = Array.from({ length: 9 }, (_, i) => `line ${i + 1}\\n`).join("");
+  const session = await sessionWith(scenario, lines);
+  await sendTo(scenario, "change it", session);
+  for (const { id } of await openQuestions(scenario, session))
+    await session.answer(id, { action: "approve" });
+  await atRest(scenario, session);
+  const again = await openQuestions(scenario, session);
+  expect(again.map(({ request }) => "call" in request && request.call.input)).toEqual([place(8)]);
+  expect(await contentOf(scenario, session)).toMatch(/^LINE 1\n.*line 8\nLINE 9\n$/s);
+});
+
 test("an edit that would fail says so, and one that still does not fit is not asked about for ever", async () => {
   await using scenario = await start(["edit", edit]);
   const session = await sessionWith(scenario, "three");

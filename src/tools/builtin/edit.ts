@@ -6,7 +6,7 @@ import type { Sandbox } from "../../sandboxes/sandbox.ts";
 import { formatBytes } from "../clean-text.ts";
 import { defineTool } from "../define.ts";
 import type { Reconciled, ToolResult } from "../tool.ts";
-import { basisOf, diffText } from "./preview.ts";
+import { basisOf, basisOfDiff, diffText } from "./preview.ts";
 import { replaceText } from "./replace-text.ts";
 import { failure, missing, plural, shown } from "./workspace.ts";
 
@@ -51,10 +51,10 @@ export const editTool = defineTool({
     const name = shown(sandbox, path);
     const file = await readText(sandbox, path);
     if ("failed" in file) return willFail(String(file.failed.content), basisOf(undefined));
-    const basis = basisOf(file.bytes);
     const replaced = replaceText(file.text, oldText, newText, { all: replaceAll });
-    if (replaced.type === "refused") return willFail(`${name}: ${replaced.complaint}`, basis);
-    return { type: "diff", text: diffText(name, file.text, replaced.text), basis };
+    if (replaced.type === "refused") return willFail(`${name}: ${replaced.complaint}`, basisOf(file.bytes));
+    const text = diffText(name, file.text, replaced.text);
+    return { type: "diff", text, basis: basisOfDiff(text) };
   },
 
   async run({ path, oldText, newText, replaceAll = false }, context) {

@@ -44,6 +44,14 @@ export function basisOf(bytes: Uint8Array | undefined): string {
   return bytes === undefined ? "absent" : sha256(bytes, 32);
 }
 
+/**
+ * Of a call that changes places in a file: those places with the lines around them, wherever they stand. So of two changes of one
+ * file that a person has approved the first does not make the second another one.
+ */
+export function basisOfDiff(diff: string): string {
+  return sha256(diff.replaceAll(/^@@ .* @@.*$/gm, "@@"), 32);
+}
+
 interface FileNow {
   /** Null: there is no file. Undefined: it cannot be shown as text, and `what` says why. */
   readonly text: string | null | undefined;
