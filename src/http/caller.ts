@@ -1,6 +1,8 @@
+import type { Agent } from "../agents/agent.ts";
 import { AppError } from "../lib/errors.ts";
 import type { InterruptRequest } from "../log/entry.ts";
 import { DEFAULT_TENANT } from "../log/session-log.ts";
+import { isApprovedBySome } from "../run/session/loosen.ts";
 import type { Call } from "./route.ts";
 
 /**
@@ -26,15 +28,34 @@ export function answererOf(
   claimed: string | undefined,
   request: InterruptRequest,
 ): string | undefined {
-  const tenant = c.get("tenant");
   const actor = actorOf(c, claimed);
-  const isKnown = tenant === undefined || tenant === DEFAULT_TENANT || c.get("actor") !== undefined;
-  if (isKnown || !isForSome(request)) return actor;
+  const tenant = tenantInGeneral(c);
+  if (tenant === undefined || !isForSome(request)) return actor;
   const isTenantItself = (claimed ?? tenant) === tenant && request.approvers?.includes(tenant) === true;
   if (isTenantItself) return tenant;
   throw new AppError("forbidden", "not everybody may answer this, and the token does not say who you are", {
     hint: "It takes a token of a person (HOLDFAST_TOKENS=tenant/name=TOKEN), or the link that was sent to them.",
   });
+}
+
+/**
+ * Who changes what a session may do without asking. Where it matters who approves, a tenant's word is not enough for that either:
+ * it is the tenant itself then. @throws AppError `forbidden`
+ */
+export function changerOf(
+  c: Call,
+  claimed: string | undefined,
+  agent: Agent | undefined,
+): string | undefined {
+  const actor = actorOf(c, claimed);
+  const tenant = tenantInGeneral(c);
+  return tenant !== undefined && agent !== undefined && isApprovedBySome(agent.approvals) ? tenant : actor;
+}
+
+/** The tenant of a token that is nobody's in particular. Undefined for those who are believed: the operator, and people. */
+function tenantInGeneral(c: Call): string | undefined {
+  const tenant = c.get("tenant");
+  return tenant === DEFAULT_TENANT || c.get("actor") !== undefined ? undefined : tenant;
 }
 
 function isForSome({ approvers, excluded = [], quorum = 1 }: InterruptRequest): boolean {

@@ -234,6 +234,7 @@ describe("who answers", () => {
       { hash: hashToken("acme"), tenant: "acme" },
       { hash: hashToken("ada"), tenant: "acme", actor: "ada" },
       { hash: hashToken("bob"), tenant: "acme", actor: "bob" },
+      { hash: hashToken("eve"), actor: "eve" },
     ],
   };
   const as = (token: string, answer: unknown) => json(answer, { authorization: `Bearer ${token}` });
@@ -281,6 +282,40 @@ describe("who answers", () => {
     const own = `/v1/interrupts/${await questionIn(api, "operator")}`;
     const asZoe = await ask(api.url, own, as("operator", { action: "approve", actor: "zoe" }));
     expect(asZoe).toMatchObject({ status: 200, body: { answered: { actor: "zoe" } } });
+  });
+
+  test("nobody else can have it not asked at all", async () => {
+    await using api = await start({ auth, agent: { approvals: { approvers: ["ada"] } } });
+    const client = createClient({ url: api.url, token: "bob" });
+    const { session } = await client.create({ agent: "tester" });
+    const path = `/v1/sessions/${session.id}`;
+    const status = async (token: string, to: string, what: object, method = "POST") =>
+      (await ask(api.url, to, { ...as(token, what), method })).status;
+    for (const who of [{}, { actor: "ada" }]) {
+      expect(await status("acme", `${path}/mode`, { mode: "auto", ...who }, "PUT")).toBe(403);
+      expect(await status("acme", `${path}/rules`, { list: "allow", rule: "*", ...who })).toBe(403);
+      expect(await status("acme", `${path}/messages`, { prompt: "refund", mode: "auto", ...who })).toBe(403);
+      expect(await status("acme", "/invocations", { prompt: "refund", mode: "auto", ...who })).toBe(403);
+    }
+    expect(await status("bob", `${path}/mode`, { mode: "auto" }, "PUT")).toBe(403);
+    expect(await status("bob", `${path}/rules`, { list: "allow", rule: "*" })).toBe(403);
+    expect(await status("bob", `${path}/messages`, { prompt: "refund", mode: "auto" })).toBe(403);
+    expect(await status("bob", `${path}/mode`, { mode: "plan" }, "PUT")).toBe(200);
+    expect(await status("ada", `${path}/mode`, { mode: "auto" }, "PUT")).toBe(200);
+    expect(await status("ada", `${path}/rules`, { list: "allow", rule: "refund" })).toBe(201);
+    await answered(api, session.id);
+    const own = await createClient({ url: api.url, token: "operator" }).create({ agent: "tester" });
+    const deny = { list: "deny", rule: "shell(rm *)" };
+    const rules = `/v1/sessions/${own.session.id}/rules`;
+    expect(await status("eve", rules, { ...deny, scope: "agent" })).toBe(201);
+    await answered(api, own.session.id);
+    const gone = (token: string) => {
+      const init = { method: "DELETE", headers: { authorization: `Bearer ${token}` } };
+      return ask(api.url, `/v1/agents/tester/rules?${new URLSearchParams(deny)}`, init);
+    };
+    expect([(await gone("eve")).status, (await gone("operator")).status]).toEqual([403, 204]);
+    expect(await client.permissions(session.id)).toMatchObject({ mode: "auto", rules: [{ list: "allow" }] });
+    expect(done).toEqual([]);
   });
 
   test("whoever asked for it cannot approve it, under no other name either", async () => {

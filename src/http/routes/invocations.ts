@@ -25,7 +25,7 @@ import {
   sessionIdSchema,
 } from "../schemas.ts";
 import { untilAborted } from "../sse.ts";
-import { messageOf } from "./messages.ts";
+import { messageOf, senderOf } from "./messages.ts";
 import { onlyAgent } from "./sessions.ts";
 
 /** One prompt, one answer: the AgentCore contract. */
@@ -51,8 +51,10 @@ export function invocationRoutes(deps: HttpDeps): readonly Route[] {
       async handle({ body }, c) {
         const idempotencyKey = idempotencyKeyOf(c);
         const id = sessionIdOf(c);
-        const actor = actorOf(c, body.actor);
+        // Before a session is made for it.
+        actorOf(c, body.actor);
         const { session, created } = await openSession(deps, id, body.agent, idempotencyKey);
+        const actor = senderOf(deps, c, body, session);
         const message = messageOf({ ...body, actor }, idempotencyKey);
         const sending = sendAndWatch(deps.sessions, session, message);
         const watched = await (created ? orNothing(sending, session.id, deps.sessions) : sending);

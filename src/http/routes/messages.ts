@@ -1,11 +1,12 @@
 import { withoutUndefined } from "../../lib/json.ts";
+import type { SessionRecord } from "../../log/session-log.ts";
 import { sendAndWatch } from "../../run/session/send-and-watch.ts";
 import type { SendMessage } from "../../run/session/sessions.ts";
-import { actorOf } from "../caller.ts";
+import { actorOf, changerOf } from "../caller.ts";
 import type { HttpDeps } from "../deps.ts";
 import { wireEventSchema } from "../entry-schemas.ts";
 import { idempotencyKeyHeader, idempotencyKeyOf, replayedHeader, wantsEventStream } from "../headers.ts";
-import { defineRoute, type Route } from "../route.ts";
+import { type Call, defineRoute, type Route } from "../route.ts";
 import { streamRun } from "../run-stream.ts";
 import {
   type AcceptedMessage,
@@ -42,8 +43,8 @@ export function messageRoutes(deps: HttpDeps): readonly Route[] {
       },
       async handle({ params: { sessionId }, body }, c) {
         const idempotencyKey = idempotencyKeyOf(c);
-        const message = messageOf({ ...body, actor: actorOf(c, body.actor) }, idempotencyKey);
         const session = await sessions.get(sessionId);
+        const message = messageOf({ ...body, actor: senderOf(deps, c, body, session) }, idempotencyKey);
         if (wantsEventStream(c)) {
           const watched = await sendAndWatch(deps.sessions, session, message);
           return streamRun(deps, watched, c, watched.duplicate ? replayedHeader : {});
@@ -67,6 +68,21 @@ export function messageRoutes(deps: HttpDeps): readonly Route[] {
       handle: async ({ params }, c) => c.json({ items: await sessions.inbox(params.sessionId) }),
     }),
   ];
+}
+
+/** Who sends a message, and, where it switches the mode, who does that. @throws AppError `forbidden` */
+export function senderOf(
+  { agents }: HttpDeps,
+  c: Call,
+  { actor, mode }: Pick<Message, "actor" | "mode">,
+  session: SessionRecord,
+): string | undefined {
+  if (mode === undefined) return actorOf(c, actor);
+  return changerOf(
+    c,
+    actor,
+    agents.list().find(({ name }) => name === session.agent),
+  );
 }
 
 /** A message of the API as the core takes it. */

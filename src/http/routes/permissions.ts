@@ -8,16 +8,25 @@ import {
   ruleSchema,
   sessionPermissionsSchema,
 } from "../answer-schemas.ts";
-import { actorOf } from "../caller.ts";
+import { actorOf, changerOf } from "../caller.ts";
 import type { HttpDeps } from "../deps.ts";
 import { explanationSchema } from "../explain-schemas.ts";
-import { defineRoute, type Route } from "../route.ts";
+import { type Call, defineRoute, type Route } from "../route.ts";
 import { sessionParams } from "./sessions.ts";
 
 const callParams = sessionParams.extend({ callId: z.string().min(1).max(256) });
 const agentParams = z.object({ agent: z.string().min(1).max(64) });
 
-export function permissionRoutes({ sessions }: HttpDeps): readonly Route[] {
+export function permissionRoutes({ sessions, agents }: HttpDeps): readonly Route[] {
+  async function changer(c: Call, sessionId: string, claimed: string | undefined) {
+    const session = await sessions.get(sessionId);
+    return changerOf(
+      c,
+      claimed,
+      agents.list().find(({ name }) => name === session.agent),
+    );
+  }
+
   return [
     defineRoute({
       method: "get",
@@ -52,7 +61,7 @@ export function permissionRoutes({ sessions }: HttpDeps): readonly Route[] {
       body: modeSchema,
       responses: { 200: { description: "Durable.", content: { "application/json": modeAnswerSchema } } },
       async handle({ params, body: { mode, actor } }, c) {
-        await sessions.setMode(params.sessionId, mode, actorOf(c, actor));
+        await sessions.setMode(params.sessionId, mode, await changer(c, params.sessionId, actor));
         return c.json({ mode });
       },
     }),
@@ -67,7 +76,7 @@ export function permissionRoutes({ sessions }: HttpDeps): readonly Route[] {
       body: newRuleSchema,
       responses: { 201: { description: "Durable.", content: { "application/json": ruleSchema } } },
       async handle({ params, body: { actor, ...rule } }, c) {
-        await sessions.addRule(params.sessionId, rule, actorOf(c, actor));
+        await sessions.addRule(params.sessionId, rule, await changer(c, params.sessionId, actor));
         return c.json(rule, 201);
       },
     }),
@@ -98,7 +107,7 @@ export function permissionRoutes({ sessions }: HttpDeps): readonly Route[] {
       query: ruleQuerySchema,
       responses: { 204: { description: "It is gone." } },
       async handle({ params, query }, c) {
-        await sessions.removeAgentRule(params.agent, query);
+        await sessions.removeAgentRule(params.agent, query, actorOf(c, undefined));
         return c.body(null, 204);
       },
     }),

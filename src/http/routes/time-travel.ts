@@ -13,12 +13,13 @@ import {
   treeQuerySchema,
   treeSchema,
 } from "../time-travel-schemas.ts";
-import { messageOf } from "./messages.ts";
+import { messageOf, senderOf } from "./messages.ts";
 import { sessionParams } from "./sessions.ts";
 
 const pairParams = sessionParams.extend({ otherId: sessionIdSchema });
 
-export function timeTravelRoutes({ sessions }: HttpDeps): readonly Route[] {
+export function timeTravelRoutes(deps: HttpDeps): readonly Route[] {
+  const { sessions } = deps;
   return [
     defineRoute({
       method: "get",
@@ -52,11 +53,13 @@ export function timeTravelRoutes({ sessions }: HttpDeps): readonly Route[] {
       },
       async handle({ params, body }, c) {
         const { message, ...request } = body;
+        const session = await sessions.get(params.sessionId);
         const { created, ...forked } = await sessions.fork(params.sessionId, {
           ...request,
           ...withoutUndefined({
             idempotencyKey: idempotencyKeyOf(c),
-            message: message && messageOf({ ...message, actor: actorOf(c, message.actor) }, undefined),
+            message:
+              message && messageOf({ ...message, actor: senderOf(deps, c, message, session) }, undefined),
           }),
         });
         const location = `/v1/sessions/${encodeURIComponent(forked.session.id)}`;

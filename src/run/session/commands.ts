@@ -22,6 +22,7 @@ import { answerAlike } from "./answer-budget.ts";
 import { auditPermissions } from "./audit.ts";
 import type { CostLedger } from "./costs.ts";
 import type { RunEvent } from "./events.ts";
+import { checkLoosening } from "./loosen.ts";
 import { type ContextPorts, readContext } from "./read-context.ts";
 import { readExplanation, readPermissions } from "./read-permissions.ts";
 import type { Sessions } from "./sessions.ts";
@@ -138,7 +139,10 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
       const session = await existing(sessionId);
       const agent = served(session.agent);
       if (message.model !== undefined) checkPrice(message.model, agent);
-      if (message.mode !== undefined) checkMode(message.mode, agent);
+      if (message.mode !== undefined) {
+        checkMode(message.mode, agent);
+        checkLoosening(message.mode, agent, { actor: message.actor ?? actorOf(tenant), tenant });
+      }
       const delivery = message.delivery ?? agent?.delivery ?? "steer";
       const actor = message.actor ?? actorOf(tenant);
       const command: Command = {
@@ -248,14 +252,17 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
     },
 
     async setMode(sessionId, mode, actor = actorOf(tenant)) {
-      checkMode(mode, served((await existing(sessionId)).agent));
+      const agent = served((await existing(sessionId)).agent);
+      checkMode(mode, agent);
+      checkLoosening(mode, agent, { actor, tenant });
       await log.enqueue(sessionId, withoutUndefined({ type: "mode", mode, actor } as const));
     },
 
     async addRule(sessionId, rule, actor = actorOf(tenant)) {
-      await existing(sessionId);
+      const agent = served((await existing(sessionId)).agent);
       const parsed = parseRule(rule.rule);
       if (!parsed.ok) throw new AppError("invalid_input", `this is not a rule: ${parsed.complaint}`);
+      checkLoosening(rule, agent, { actor, tenant });
       if (rule.scope === "agent" && isTenant(tenant)) throw notTheirs();
       await log.enqueue(sessionId, withoutUndefined({ type: "rule", rule, actor } as const));
     },
@@ -275,8 +282,12 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
       return log.rules(agents.get(agent).name);
     },
 
-    async removeAgentRule(agent, rule) {
+    async removeAgentRule(agent, rule, actor = actorOf(tenant)) {
       if (isTenant(tenant)) throw notTheirs();
+      // Without what forbids it or asks about it, more goes.
+      if (rule.list !== "allow") {
+        checkLoosening({ scope: "agent", ...rule, list: "allow" }, served(agent), { actor, tenant });
+      }
       if (await log.removeRule(agents.get(agent).name, rule)) return;
       throw new AppError("not_found", `the agent "${agent}" has no rule ${rule.list}: ${rule.rule}`, {
         hint: "Those of harness.json are changed there.",

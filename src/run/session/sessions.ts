@@ -96,7 +96,8 @@ export interface Sessions extends Transfer, TimeTravelCommands {
 
   /**
    * From now on the session works in this mode: durable when it resolves, seen by the run that is under way before its next call.
-   * @throws AppError `forbidden` for `bypass` where the process does not allow it.
+   * @throws AppError `forbidden` for `bypass` where the process does not allow it, and for one that asks less than the agent's own where
+   * it matters who approves and they are none of them (`loosen.ts`; so with rules that allow).
    */
   setMode(sessionId: string, mode: PermissionMode, actor?: string): Promise<void>;
 
@@ -116,7 +117,7 @@ export interface Sessions extends Transfer, TimeTravelCommands {
   agentRules(agent: string): Promise<readonly AddedRule[]>;
 
   /** @throws AppError `not_found` where there is no such rule; `forbidden` for a tenant. */
-  removeAgentRule(agent: string, rule: Pick<AddedRule, "list" | "rule">): Promise<void>;
+  removeAgentRule(agent: string, rule: Pick<AddedRule, "list" | "rule">, actor?: string): Promise<void>;
 
   /** What calls to models have cost, added up. */
   costs(query: CostQuery): Promise<CostReport>;
