@@ -2,6 +2,7 @@ import type { Trace, TraceCall, TraceItem, TraceTotals } from "../../run/session
 import type { Style } from "../terminal.ts";
 import { count, dollars, duration, modelCallsText, plural, tokens } from "./figures.ts";
 import { cut, oneLine } from "./plain.ts";
+import { answerWords } from "./question.ts";
 
 type Styler = (style: Style, text: string) => string;
 
@@ -134,9 +135,10 @@ function besides(item: Exclude<TraceItem, TraceCall>, style: Styler): string {
     case "asked":
       return style("yellow", `      ⏸ ${oneLine(item.message)}`);
     case "answered": {
+      const { done, rest, byNobody } = answerWords(item.answer);
       const who = item.actor === null ? "a person" : oneLine(item.actor);
-      const what = item.answer.action === "raise" ? `raised to ${dollars(item.answer.limitUsd)}` : "ended it";
-      return style("yellow", `      ▸ ${who} ${what} after ${duration(item.waitedMs)}`);
+      const words = byNobody ? done : `${who} ${done}`;
+      return style("yellow", `      ▸ ${words} after ${duration(item.waitedMs)}${rest}`);
     }
     case "stopRequested":
       return style(

@@ -98,7 +98,9 @@ function createTally(): Tally {
   let lastAt = 0;
   /** When a request was sent that has no answer yet, or had failed and is to be sent again. */
   let askedAt: number | null = null;
+  /** Since when there has been an open question without a break. */
   let waitingSince: number | null = null;
+  const questions = new Set<string>();
   const busy: Interval[] = [];
   const away: Interval[] = [];
 
@@ -160,10 +162,12 @@ function createTally(): Tally {
           busy.push([entry.at - entry.durationMs, entry.at]);
           break;
         case "interrupted":
-          waitingSince = entry.at;
+          questions.add(entry.interruptId);
+          waitingSince ??= entry.at;
           break;
         case "interruptResolved":
-          endWaiting(entry.at);
+          questions.delete(entry.interruptId);
+          if (questions.size === 0) endWaiting(entry.at);
           break;
         case "modelFailed":
           if (entry.lostCall) costUsd = null;

@@ -147,7 +147,9 @@ function createTracer(): { add(entry: Entry): void; result(): Trace } {
   /** Where the call that is under way stands in the list. */
   let open: number | null = null;
   let lastAt = 0;
-  let askedAt: number | null = null;
+  /** When each open question was asked, and since when there has been one without a break. */
+  const questions = new Map<string, number>();
+  let waitingSince: number | null = null;
   let waitingMs = 0;
 
   function finishCall(found: Partial<TraceCall>): void {
@@ -157,11 +159,10 @@ function createTracer(): { add(entry: Entry): void; result(): Trace } {
     open = null;
   }
 
-  function endWaiting(at: number): number {
-    const waitedMs = askedAt === null ? 0 : at - askedAt;
-    waitingMs += waitedMs;
-    askedAt = null;
-    return waitedMs;
+  function endWaiting(at: number): void {
+    waitingMs += waitingSince === null ? 0 : at - waitingSince;
+    waitingSince = null;
+    questions.clear();
   }
 
   function endRun(at: number, reason: string, lostCall: boolean): void {
@@ -263,11 +264,14 @@ function createTracer(): { add(entry: Entry): void; result(): Trace } {
         break;
       }
       case "interrupted":
-        askedAt = at;
+        questions.set(entry.interruptId, at);
+        waitingSince ??= at;
         items.push({ type: "asked", at, message: entry.request.message });
         break;
       case "interruptResolved": {
-        const waitedMs = endWaiting(at);
+        const waitedMs = at - (questions.get(entry.interruptId) ?? at);
+        questions.delete(entry.interruptId);
+        if (questions.size === 0) endWaiting(at);
         items.push({ type: "answered", at, answer: entry.answer, actor: entry.actor ?? null, waitedMs });
         break;
       }
