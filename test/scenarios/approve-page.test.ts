@@ -1,5 +1,8 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { createApp } from "../../src/http/app.ts";
 import { hashToken } from "../../src/http/auth.ts";
@@ -11,9 +14,11 @@ import {
   type ApiServer,
   type ApiServerOptions,
   ask,
+  json,
   script as plainScript,
   startApiServer,
 } from "./api-server.ts";
+import { type Scenario, startScenario } from "./in-process.ts";
 
 /** The page behind a signed link, as the browser of a mail client meets it: no script, no cookie, no token. */
 
@@ -293,6 +298,46 @@ describe("an answer", () => {
     const login = await look(api, linkTo(api, await questionOf(api, "login")));
     expect(login.page).toContain("javascript:alert(1)");
     expect(login.page).not.toContain("href");
+  });
+
+  test("to what has changed meanwhile does not count, by link or by id", async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), "holdfast-stale-"));
+    onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
+    done = [];
+    const open = (allow: string[]) =>
+      startScenario(script, {
+        dataDir,
+        work: allow.length === 0 ? "all" : "none",
+        agent: { tools: [refund, pick], permissions: { allow } },
+        publicUrl: "https://agents.example.test",
+      });
+    const ask = async ({ runtime }: Scenario) => {
+      const session = await runtime.session();
+      await runtime.sessions.send(session.id, { blocks: [{ type: "text", text: "refund" }] });
+      while ((await runtime.sessions.get(session.id)).status !== "waiting") await delay(5);
+    };
+    {
+      await using before = await open([]);
+      await ask(before);
+      await ask(before);
+    }
+    {
+      await using after = await open(["refund(amount<5)"]);
+      const { runtime } = after;
+      const [one, two] = await runtime.sessions.interrupts();
+      const [link] = one === undefined ? [] : linksOf(one);
+      if (link === undefined || runtime.links === undefined) throw new Error("no link");
+      const app = createApp({ ...runtime, links: runtime.links });
+      const form = { method: "POST", body: new URLSearchParams({ action: "approve" }) };
+      const byLink = await app.request(`http://localhost/v1/approve/${runtime.links.sign(link)}`, form);
+      expect([byLink.status, await byLink.text()]).toEqual([409, expect.stringContaining("asked anew")]);
+      const byId = await app.request(
+        `http://localhost/v1/interrupts/${two?.id}`,
+        json({ action: "approve" }),
+      );
+      expect([byId.status, await byId.json()]).toMatchObject([409, { error: { details: { stale: true } } }]);
+    }
+    expect(done).toEqual([]);
   });
 
   test("of each of several counts once, and the others' links stay", async () => {
