@@ -9,6 +9,7 @@ import {
   entries,
   modelIsCalled,
   modelSays,
+  runEnds,
   runStarts,
   stopIsAsked,
   text,
@@ -16,7 +17,8 @@ import {
   userSays,
 } from "../../testing/log-builder.ts";
 import type { RunEvent } from "./events.ts";
-import { createDeltaBus, fromMessage, isRunEnd, untilAnswered, watchSession } from "./watch.ts";
+import type { InterruptRecord } from "./interrupts.ts";
+import { createDeltaBus, fromMessage, isRunEnd, untilAnswered, untilRunEnds, watchSession } from "./watch.ts";
 
 const [root, message, started, called] = entries(created(), userSays("hi"), runStarts(), modelIsCalled()) as [
   Entry,
@@ -212,4 +214,100 @@ describe("the run that answers a message", () => {
   async function* streamOf(log: readonly Entry[]): AsyncGenerator<RunEvent> {
     for (const entry of log) yield { type: "entry", entry };
   }
+});
+
+describe("a run that asks several questions", () => {
+  const ask = (interruptId: string): NewEntry => ({
+    type: "interrupted",
+    runId: "r1",
+    interruptId,
+    request: {
+      kind: "approval",
+      message: "?",
+      call: {
+        callId: interruptId,
+        tool: "shell",
+        input: {},
+        risk: { reversibility: "hard", reach: "outside", why: [] },
+      },
+      permission: { layer: "mode", by: "mode default" },
+      binding: "b",
+    },
+  });
+  const answered = (interruptId: string): NewEntry => ({
+    type: "interruptResolved",
+    interruptId,
+    inboxId: `in-${interruptId}`,
+    answer: { action: "approve" },
+  });
+  const pauses: NewEntry = { type: "runPaused", runId: "r1" };
+  const begun = [created(), userSays("hi", "m"), runStarts()];
+
+  async function readAll(
+    facts: readonly NewEntry[],
+    open: readonly string[],
+    read: typeof untilAnswered | null = untilAnswered,
+    ask?: () => Promise<boolean>,
+  ): Promise<readonly string[]> {
+    const log = entries(...facts);
+    const events = (async function* () {
+      for (const entry of log) yield { type: "entry", entry } as const;
+    })();
+    const people = {
+      // The latest first, as a store lists them.
+      openInterrupts: async () =>
+        log
+          .toReversed()
+          .flatMap((entry): readonly InterruptRecord[] =>
+            entry.type === "interrupted" && open.includes(entry.interruptId)
+              ? [{ id: entry.interruptId, at: entry.at } as InterruptRecord]
+              : [],
+          ),
+      ...(ask === undefined ? {} : { ask }),
+    };
+    const reading = read === null ? untilRunEnds(events, people) : read(events, "m", people);
+    const names: string[] = [];
+    for await (const event of reading) {
+      names.push(event.type === "waiting" ? `waiting for ${event.interrupt.id}` : nameOf(event));
+    }
+    return names.slice(read === null ? 0 : begun.length);
+  }
+
+  test("is read on while other calls go on, and waits for the oldest when it comes to rest", async () => {
+    const facts = [...begun, ask("a"), ask("b"), toolEnds("c", "read"), pauses];
+    expect(await readAll(facts, ["a", "b"])).toEqual([
+      "interrupted",
+      "interrupted",
+      "toolFinished",
+      "runPaused",
+      "waiting for a",
+    ]);
+  });
+
+  test("passes by where it rested once: one of the questions of then has been answered since", async () => {
+    const facts = [...begun, ask("a"), ask("b"), pauses, answered("a"), toolEnds("a", "shell"), pauses];
+    expect((await readAll(facts, ["b"])).slice(3)).toEqual([
+      "interruptResolved",
+      "toolFinished",
+      "runPaused",
+      "waiting for b",
+    ]);
+  });
+
+  test("asks whoever reads at each rest, and reads on when they have answered", async () => {
+    let asked = 0;
+    const facts = [...begun, ask("a"), pauses, answered("a"), runEnds()];
+    const names = await readAll(facts, ["a"], untilAnswered, async () => {
+      asked += 1;
+      return true;
+    });
+    expect(asked).toBe(1);
+    expect(names.at(-1)).toBe("runFinished");
+  });
+
+  test("is read from a rest on: at once where nobody is there, else to its end", async () => {
+    const facts = [...begun, ask("a"), pauses];
+    expect(await readAll(facts, ["a"], null)).toEqual(["waiting for a"]);
+    expect((await readAll([...facts, runEnds()], ["a"], null, async () => true)).at(-1)).toBe("runFinished");
+  });
 });
