@@ -5,7 +5,6 @@ import { AppError, errorMessage, isAppError } from "../../lib/errors.ts";
 import { isDirectory, isFile } from "../../lib/files.ts";
 import type { Entry } from "../../log/entry.ts";
 import { fold } from "../../log/fold.ts";
-import type { AddedRule } from "../../log/state.ts";
 import { emptyState } from "../../log/state.ts";
 import { type CallExplanation, explainCall, explainPastCall } from "../../run/session/explain-call.ts";
 import { callsOf } from "../../run/session/past-call.ts";
@@ -19,6 +18,7 @@ import { getSession, openPlace, type PlaceWishes } from "../sessions/session.ts"
 import { allEntries } from "../sessions/show.ts";
 import { withAgent } from "../sessions/with-agent.ts";
 import { printJson, printLine, stylerFor, type Terminal } from "../terminal.ts";
+import { addedRules } from "./permission.ts";
 
 export interface ExplainWishes extends PlaceWishes {
   /** Undefined: a call that no session has made, by what its agent says. */
@@ -116,16 +116,6 @@ async function agentHere(name: string, { agentPath }: ExplainWishes, terminal: T
   }
   throw new AppError("not_found", `the agent "${name}" is not here, and its rules decide`, {
     hint: "Name its folder with --agent.",
-  });
-}
-
-async function addedRules(
-  agent: string,
-  sessions: { agentRules(agent: string): Promise<readonly AddedRule[]> },
-): Promise<readonly AddedRule[]> {
-  return sessions.agentRules(agent).catch((error: unknown) => {
-    if (isAppError(error, "forbidden")) return [];
-    throw error;
   });
 }
 

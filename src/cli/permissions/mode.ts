@@ -1,9 +1,9 @@
 import { exitCodes } from "../exit.ts";
 import { readMode } from "../read-mode.ts";
-import { userName } from "../sending.ts";
 import { getSession, openPlace, type PlaceWishes } from "../sessions/session.ts";
 import { withAgent } from "../sessions/with-agent.ts";
 import { printJson, printLine, type Terminal } from "../terminal.ts";
+import { actorFor } from "./permission.ts";
 
 export interface ModeWishes extends PlaceWishes {
   readonly session: string;
@@ -18,11 +18,7 @@ export async function switchMode(wishes: ModeWishes, terminal: Terminal): Promis
   await using place = await openPlace(wishes, terminal);
   const session = await getSession(place.sessions, wishes.session);
   await using at = await withAgent(place, session, terminal, wishes.json);
-  await at.sessions.setMode(
-    session.id,
-    mode,
-    wishes.actor ?? (place.local === null ? undefined : userName()),
-  );
+  await at.sessions.setMode(session.id, mode, actorFor(place, wishes.actor));
   if (wishes.json) printJson(terminal, { sessionId: session.id, mode });
   else
     printLine(

@@ -1,13 +1,13 @@
 import type { Agent } from "../../agents/agent.ts";
-import { AppError, isAppError } from "../../lib/errors.ts";
+import { AppError } from "../../lib/errors.ts";
 import type { AddedRule } from "../../log/state.ts";
 import { exitCodes } from "../exit.ts";
 import { oneLine } from "../render/plain.ts";
 import { printTable } from "../render/table.ts";
-import { userName } from "../sending.ts";
 import { getSession, openPlace, type PlaceWishes } from "../sessions/session.ts";
 import { withAgent } from "../sessions/with-agent.ts";
 import { printJson, printLine, type Terminal } from "../terminal.ts";
+import { actorFor, addedRules } from "./permission.ts";
 
 export interface RulesWishes extends PlaceWishes {
   readonly session: string;
@@ -27,11 +27,7 @@ export async function listRules(wishes: RulesWishes, terminal: Terminal): Promis
   const session = await getSession(place.sessions, wishes.session);
   await using at = await withAgent(place, session, terminal, wishes.json);
   const { mode, rules: own } = await at.sessions.permissions(session.id);
-  const agents = await at.sessions.agentRules(session.agent).catch((error: unknown) => {
-    // A tenant sees its own.
-    if (isAppError(error, "forbidden")) return [];
-    throw error;
-  });
+  const agents = await addedRules(session.agent, at.sessions);
   const rows = [
     ...(at.agent === null ? [] : harnessRows(at.agent)),
     ...agents.map(({ list, rule }) => ({ list, rule, source: `all sessions of ${session.agent}` })),
@@ -81,11 +77,7 @@ export async function addRule(
   const session = await getSession(place.sessions, wishes.session);
   const scope = wishes.agentWide ? "agent" : "session";
   const rule = { scope, list, rule: wishes.rule } as const;
-  await place.sessions.addRule(
-    session.id,
-    rule,
-    wishes.actor ?? (place.local === null ? undefined : userName()),
-  );
+  await place.sessions.addRule(session.id, rule, actorFor(place, wishes.actor));
   const where = wishes.agentWide ? `all sessions of ${session.agent}` : session.id;
   if (wishes.json) printJson(terminal, { sessionId: session.id, ...rule });
   else printLine(terminal.stdout, oneLine(`${list} ${wishes.rule}: a rule of ${where} from now on.`));
