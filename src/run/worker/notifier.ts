@@ -37,11 +37,14 @@ const RETRY_MS = [
 /** Longer than one try can take, so that nobody else sends the same meanwhile. */
 const CLAIM_MS = 60_000;
 const AT_ONCE = 20;
+/** How long closing waits for answers to what is being sent. */
+const CLOSE_MS = 2_000;
 
 export function createNotifier(options: NotifierOptions): Notifier {
   const { notices, agents, clock, report, sweepMs = 1_000 } = options;
   const told = new Map(agents.list().flatMap((agent) => webhookOf(agent)));
   const closing = new AbortController();
+  const cutOff = new AbortController();
   let sweeping = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
 
@@ -59,7 +62,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
     const { agent, url } = told.get(interrupt.agent) ?? {};
     if (agent === undefined || url === undefined) return;
     const message = { id: `${interrupt.id}_${notice.number}`, url, body: bodyOf(notice, agent, options) };
-    const { signal } = closing;
+    const { signal } = cutOff;
     const result = await sendWebhook(message, { secret: options.secret, now: clock.now(), signal });
     if (result.type === "delivered") return notices.settleNotice(notice);
     // What was cut off here may have arrived: whoever takes it next sends it again, under the same id.
@@ -67,11 +70,11 @@ export function createNotifier(options: NotifierOptions): Notifier {
     const about = `the webhook of ${interrupt.agent} was not told of ${interrupt.id} (${result.why})`;
     const delayMs = result.type === "gone" ? undefined : RETRY_MS[failures];
     if (delayMs !== undefined) {
-      report(`${about}; it is tried again in ${delayMs / 1_000} s`);
-      return notices.putOffNotice(notice, delayMs);
+      await notices.putOffNotice(notice, delayMs);
+      return report(`${about}; it is tried again in ${delayMs / 1_000} s`);
     }
+    await notices.settleNotice(notice);
     report(`${about}; it is given up`);
-    return notices.settleNotice(notice);
   }
 
   function sweepAndSchedule(): void {
@@ -91,7 +94,10 @@ export function createNotifier(options: NotifierOptions): Notifier {
     async [Symbol.asyncDispose]() {
       closing.abort();
       clearTimeout(timer);
+      // Most of what is under way has arrived, and would be sent twice.
+      const cut = setTimeout(() => cutOff.abort(), CLOSE_MS);
       await sweeping;
+      clearTimeout(cut);
     },
   };
 }
