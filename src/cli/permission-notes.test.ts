@@ -44,6 +44,8 @@ test.each([
     { ask: ["refund"], allow: ["refund"] },
     ['permissions.allow: "refund" never counts, because ask: "refund" is stronger'],
   ],
+  // The sandbox of the agents of tests is this machine.
+  [{ mode: "bypass" }, [expect.stringContaining("refused in the sandbox none")]],
   [{ mode: "plan", allow: ["shell"] }, [expect.stringContaining("in the mode plan")]],
 ] as const)("%j warns of %j", (own, warnings) => expect(ruleWarnings(withRules(own))).toEqual(warnings));
 

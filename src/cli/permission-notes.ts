@@ -16,19 +16,26 @@ export function permissionLine({ permissions: { mode, own, users } }: Agent): st
 }
 
 /** Rules that can have no effect, or that say the opposite of another one. What is merely narrower than another is no mistake. */
-export function ruleWarnings({ permissions: { mode, own, users } }: Agent): readonly string[] {
+export function ruleWarnings({ permissions: { mode, own, users }, sandbox }: Agent): readonly string[] {
   const sets: readonly (readonly [name: string, set: Omit<RuleSet, "source">])[] = [
     ["permissions", own],
     ...[...users].map(([name, set]) => [`permissions.users.${name}`, set] as const),
   ];
   return [
     ...sets.flatMap(([name, set]) => warningsOf(name, set)),
+    ...(mode === "bypass" ? [`permissions.mode: ${bypassNote(sandbox)}`] : []),
     ...(mode === "plan" && own.allow.length > 0
       ? [
           "permissions.allow: in the mode plan allow rules do not help; they count when a session is switched to another",
         ]
       : []),
   ];
+}
+
+function bypassNote({ isolation }: Agent["sandbox"]): string {
+  return isolation === "none"
+    ? "bypass is refused in the sandbox none, which is this machine itself"
+    : "bypass has to be allowed where the agent is started (--allow-bypass)";
 }
 
 function warningsOf(name: string, { deny, ask, allow }: Omit<RuleSet, "source">): readonly string[] {

@@ -25,6 +25,7 @@ export async function listInterrupts(wishes: ListWishes, terminal: Terminal): Pr
   await using place = await openPlace(wishes, terminal);
   const interrupts = await place.sessions.interrupts({
     status,
+    limit: MOST,
     ...(wishes.agentName === undefined ? {} : { agent: wishes.agentName }),
   });
   if (wishes.json) printJson(terminal, { interrupts });
@@ -37,6 +38,9 @@ export async function listInterrupts(wishes: ListWishes, terminal: Terminal): Pr
     );
   return exitCodes.ok;
 }
+
+/** The most that a store lists. */
+const MOST = 1_000;
 
 const NOTHING: Readonly<Record<InterruptStatus, string>> = {
   open: "Nothing waits for an answer.",

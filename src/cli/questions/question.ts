@@ -17,7 +17,6 @@ import { askForValue } from "./value.ts";
 export interface Asking {
   readonly sessions: Pick<Sessions, "answer" | "interrupts" | "watch">;
   readonly actor: string | undefined;
-  readonly channel?: string;
   /** The last entry that was read: an answer from elsewhere comes after it. */
   readonly after: number;
 }
@@ -72,13 +71,10 @@ function answerTo(interrupt: InterruptRecord, dialogue: Dialogue): Promise<Inter
 async function give(
   answer: InterruptAnswer,
   { id, sessionId }: InterruptRecord,
-  { sessions, actor, channel }: Asking,
+  { sessions, actor }: Asking,
   { say }: Dialogue,
 ): Promise<"settled" | "open" | "again"> {
-  const options: AnswerOptions = {
-    ...(actor === undefined ? {} : { actor }),
-    ...(channel === undefined ? {} : { channel }),
-  };
+  const options: AnswerOptions = { ...(actor === undefined ? {} : { actor }), channel: "cli" };
   try {
     const { status, request, votes } = await sessions.answer(sessionId, id, answer, options);
     if (status !== "open") return "settled";
