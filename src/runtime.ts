@@ -23,6 +23,7 @@ import type { ContextPorts } from "./run/session/read-context.ts";
 import type { Sessions } from "./run/session/sessions.ts";
 import { createDeltaBus } from "./run/session/watch.ts";
 import { createSessionFiles } from "./run/time-travel/files.ts";
+import { createSweeper } from "./run/worker/retention.ts";
 import { createWorker } from "./run/worker/worker.ts";
 import type { SandboxPool } from "./sandboxes/pool.ts";
 import type { SandboxDriver } from "./sandboxes/sandbox.ts";
@@ -195,6 +196,11 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
       notify(`what earlier processes left behind is not removed: ${errorMessage(error)}`),
     );
     opened.defer(() => cleaning);
+  }
+  if (work === "all") {
+    const remove = sessions.delete;
+    const sweeper = createSweeper({ retention: store, agents, remove, clock, report: notify });
+    opened.use(sweeper).start();
   }
 
   const { publicUrl } = options;

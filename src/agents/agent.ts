@@ -29,6 +29,7 @@ export interface Agent {
   readonly limits: AgentLimits;
   readonly sandbox: AgentSandbox;
   readonly snapshots: AgentSnapshots;
+  readonly retention: AgentRetention;
   /** A directory whose files every new session starts with; null for an empty workspace. */
   readonly workspaceTemplate: string | null;
 }
@@ -99,6 +100,14 @@ export interface AgentApprovals {
 export interface AgentSnapshots {
   readonly enabled: boolean;
   readonly limits: SnapshotLimits;
+}
+
+/** When sessions are deleted that have nothing to do, milliseconds after somebody has last used them; null: never. */
+export interface AgentRetention {
+  /** Those whose last run was given up because nobody has answered. */
+  readonly abandonedMs: number | null;
+  /** All. */
+  readonly idleMs: number | null;
 }
 
 export interface AgentContext {

@@ -87,6 +87,10 @@ function toAgent(harness: Harness, found: Parts, choice: ModelChoice, mayBypass:
         maxFiles: snapshotLimits.maxFiles,
       },
     },
+    retention: {
+      abandonedMs: orNever(harness.retention.abandoned),
+      idleMs: orNever(harness.retention.idle),
+    },
     workspaceTemplate: found.workspace,
   };
 }
@@ -133,6 +137,10 @@ function toAgentModel({ name, model }: Harness, choice: ModelChoice): AgentModel
     contextWindow: model?.contextWindow,
     prices: model?.prices,
   });
+}
+
+function orNever(text: string): number | null {
+  return text === "never" ? null : parsed(parseDuration, text);
 }
 
 /** The schema has checked the text with the same pattern, so this cannot fail. */

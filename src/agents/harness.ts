@@ -50,6 +50,26 @@ const wait = z
   .regex(durationPattern, { error: 'expected a time such as "30m", "4h" or "7d"', abort: true })
   .refine((text) => inWaitRange(parseDuration(text)), { error: 'expected a time between "1ms" and "366d"' });
 
+const keep = z
+  .string()
+  .regex(new RegExp(`^never$|${durationPattern.source}`), {
+    error: 'expected a time such as "30d", or "never"',
+    abort: true,
+  })
+  .refine((text) => parseDuration(text) !== 0, { error: 'expected a time above zero, or "never"' });
+
+const retention = z.strictObject({
+  abandoned: keep.default("30d").meta({
+    description:
+      "How long a session is kept whose last run was given up because nobody has answered, after somebody has last used it.",
+    examples: ["7d", "never"],
+  }),
+  idle: keep.default("never").meta({
+    description: "How long any session is kept that nobody uses. One that has work, or waits, is kept.",
+    examples: ["90d"],
+  }),
+});
+
 const size = z
   .string()
   .regex(sizePattern, { error: 'expected a size such as "512MiB" or "2GiB"', abort: true })
@@ -449,6 +469,9 @@ export const harnessSchema = z
     snapshots: snapshots
       .prefault({})
       .describe("The files of a session are kept as they are after each turn that can have changed them."),
+    retention: retention
+      .prefault({})
+      .describe("When sessions that nobody uses any more are deleted, with their files."),
     sandbox: sandbox.prefault({}).describe("Where the agent's commands run, and what they may use."),
     limits: limits.prefault({}).describe("When a run is ended."),
   })

@@ -41,6 +41,7 @@ test("a file with a name and a prompt is an agent, and every other field has its
       unknownOutcome: "tell",
     },
     snapshots: { enabled: true, maxFileSize: "10MiB", maxSize: "1GiB" },
+    retention: { abandoned: "30d", idle: "never" },
     sandbox: { isolation: "auto", memory: "2GiB", processes: 256, fileSize: "1GiB", cpus: 2 },
     limits: { turns: 50, duration: "30m", parallelCalls: 10 },
   });
@@ -205,7 +206,7 @@ test("tells all mistakes at once, each with its place", () => {
       "",
       "harness.json:3:3 prompt",
       "  unknown field",
-      "  Known here: $schema, name, description, systemPrompt, model, workspace, tools, hooks, context, delivery, permissions, approvals, snapshots, sandbox, limits.",
+      "  Known here: $schema, name, description, systemPrompt, model, workspace, tools, hooks, context, delivery, permissions, approvals, snapshots, retention, sandbox, limits.",
     ].join("\n"),
   );
 });

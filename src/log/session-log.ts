@@ -83,6 +83,8 @@ export interface SessionLog extends TimeTravel, SessionImport {
 export interface EraseOptions {
   /** Default false. */
   readonly onlyUnused?: boolean;
+  /** `conflict` when anybody has used it since. Milliseconds since 1970. */
+  readonly unusedSince?: number;
 }
 
 export interface Fence {

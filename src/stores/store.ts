@@ -1,3 +1,4 @@
+import type { Retention } from "../log/retention.ts";
 import type { SessionLog } from "../log/session-log.ts";
 import type { SnapshotReferences } from "../log/snapshot-references.ts";
 import type { CostLedger } from "../run/session/costs.ts";
@@ -15,6 +16,7 @@ export interface Store
     CostLedger,
     Notices,
     SnapshotReferences,
+    Retention,
     AsyncDisposable {
   /** Unique among the processes that are connected to the database. */
   readonly nodeId: string;

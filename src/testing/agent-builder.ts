@@ -47,6 +47,7 @@ const plain: Agent = {
   },
   sandbox: { isolation: "none", limits: { memoryBytes: 0, processes: 0, fileSizeBytes: 0, cpus: 1 } },
   snapshots: { enabled: false, limits: snapshotLimits },
+  retention: { abandonedMs: null, idleMs: null },
   workspaceTemplate: null,
 };
 

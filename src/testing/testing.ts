@@ -8,6 +8,7 @@ export {
 export { createFakeClock, type FakeClock } from "./fake-clock.ts";
 export { importContract } from "./import-contract.ts";
 export { noticesContract } from "./notices-contract.ts";
+export { retentionContract } from "./retention-contract.ts";
 export { type SandboxCase, type SandboxSubject, sandboxContract } from "./sandbox-contract.ts";
 export { type SnapshotCase, type SnapshotSubject, snapshotContract } from "./snapshot-contract.ts";
 export { spendContract } from "./spend-contract.ts";

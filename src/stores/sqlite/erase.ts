@@ -11,12 +11,15 @@ import { knownSession } from "./sessions.ts";
 export function eraseSession(
   parts: Parts,
   sessionId: string,
-  { onlyUnused = false }: EraseOptions = {},
+  { onlyUnused = false, unusedSince = Infinity }: EraseOptions = {},
 ): void {
   const { database } = parts;
   const session = knownSession(database, sessionId);
   requireRest(parts, session);
   if (onlyUnused) requireUnused(database, session);
+  if (session.updated_at >= unusedSince) {
+    throw new AppError("conflict", `The session "${sessionId}" has been used meanwhile.`);
+  }
   leaveHistoryToForks(database, session);
   database.run("DELETE FROM session WHERE key = ?", session.key);
   countErasure(database);

@@ -233,29 +233,27 @@ interface DueRow {
   readonly request: string;
 }
 
+/** Looked for every second by every process: read from an index of those that time can answer, whatever else is open. */
+export const DUE = `
+  SELECT interrupt.id, interrupt.request, session.id AS session_id
+  FROM interrupt JOIN session ON session.key = interrupt.session
+  WHERE interrupt.closed_at IS NULL AND interrupt.due_at <= ? ORDER BY interrupt.due_at LIMIT ?`;
+
 /** What time answers now, the longest overdue first: for which session, and how. */
 export function dueInterrupts(
   database: Database,
   now: number,
   limit: number,
 ): readonly { readonly sessionId: string; readonly command: AnswerCommand }[] {
-  return database
-    .all<DueRow>(
-      `SELECT interrupt.id, interrupt.request, session.id AS session_id
-       FROM interrupt JOIN session ON session.key = interrupt.session
-       WHERE interrupt.closed_at IS NULL AND interrupt.due_at <= ? ORDER BY interrupt.due_at LIMIT ?`,
-      now,
-      limit,
-    )
-    .map(({ id: interruptId, session_id: sessionId, request }) => ({
-      sessionId,
-      command: {
-        type: "answer",
-        interruptId,
-        answer: answerOfTime(JSON.parse(request), now),
-        channel: "clock",
-      },
-    }));
+  return database.all<DueRow>(DUE, now, limit).map(({ id: interruptId, session_id: sessionId, request }) => ({
+    sessionId,
+    command: {
+      type: "answer",
+      interruptId,
+      answer: answerOfTime(JSON.parse(request), now),
+      channel: "clock",
+    },
+  }));
 }
 
 function answerOfTime({ abandonAt = Infinity, onExpire }: InterruptRequest, now: number): InterruptAnswer {

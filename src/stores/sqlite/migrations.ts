@@ -202,6 +202,14 @@ const migrations: readonly string[] = [
     UNIQUE (agent, list, rule)
   ) STRICT;
   `,
+  `
+  -- What one of all processes does now and then.
+  CREATE TABLE chore (
+    name TEXT PRIMARY KEY,
+    next_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX session_abandoned ON session (agent, updated_at) WHERE last_run_end = 'abandoned';
+  `,
 ];
 
 /**

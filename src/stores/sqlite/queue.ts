@@ -76,18 +76,16 @@ export function createRunQueue(parts: Parts): RunQueue & RuleBook {
   };
 }
 
+/** Sessions that are idle, or wait for people, are not in the index that it reads. */
+export const RUNNABLE = `
+  SELECT session.id FROM session LEFT JOIN node ON node.id = session.owner
+    LEFT JOIN node AS holder ON holder.id = session.held_by
+  WHERE work_since IS NOT NULL AND (owner IS NULL OR node.expires_at <= ?1)
+    AND (held_by IS NULL OR holder.expires_at <= ?1)
+  ORDER BY work_since LIMIT ?2`;
+
 function listRunnable({ database, clock }: Parts, limit: number): readonly string[] {
-  return database
-    .all<{ id: string }>(
-      `SELECT session.id FROM session LEFT JOIN node ON node.id = session.owner
-         LEFT JOIN node AS holder ON holder.id = session.held_by
-       WHERE work_since IS NOT NULL AND (owner IS NULL OR node.expires_at <= ?1)
-         AND (held_by IS NULL OR holder.expires_at <= ?1)
-       ORDER BY work_since LIMIT ?2`,
-      clock.now(),
-      limit,
-    )
-    .map((row) => row.id);
+  return database.all<{ id: string }>(RUNNABLE, clock.now(), limit).map((row) => row.id);
 }
 
 function takeLease({ database, nodes, clock }: Parts, sessionId: string): Lease | undefined {

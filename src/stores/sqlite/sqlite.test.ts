@@ -17,10 +17,14 @@ import { DatabaseSync } from "../../lib/sqlite.ts";
 import { ENTRY_VERSION, type Entry } from "../../log/entry.ts";
 import { importContract } from "../../testing/import-contract.ts";
 import { noticesContract } from "../../testing/notices-contract.ts";
+import { retentionContract } from "../../testing/retention-contract.ts";
 import { spendContract } from "../../testing/spend-contract.ts";
 import { storeContract } from "../../testing/store-contract.ts";
 import { timeTravelContract } from "../../testing/time-travel-contract.ts";
 import { LAST_COMPACTION, LAST_FILES } from "./history.ts";
+import { DUE } from "./interrupts.ts";
+import { RUNNABLE } from "./queue.ts";
+import { ABANDONED, UNUSED } from "./retention.ts";
 import { openSqliteStore } from "./sqlite.ts";
 
 let folder: string;
@@ -38,6 +42,7 @@ describe("store contract", () => {
     ...timeTravelContract,
     ...importContract,
     ...noticesContract,
+    ...retentionContract,
   ]) {
     test(name, () => run({ open: () => openSqliteStore({ path }) }));
   }
@@ -154,6 +159,27 @@ describe("the file", () => {
     ]);
     expect(planOf(LAST_FILES)).toEqual([
       "SEARCH entry USING INDEX entry_files (session=? AND seq>? AND seq<?)",
+    ]);
+  });
+
+  test("is looked through every second, and every hour, without reading sessions that have nothing to do", async () => {
+    await using _store = await openSqliteStore({ path });
+    using database = new DatabaseSync(path);
+    const planOf = (sql: string, ...values: (number | string)[]) =>
+      database
+        .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+        .all(...values)
+        .map((row) => row.detail);
+    expect(planOf(DUE, 1, 100)).toEqual([
+      "SEARCH interrupt USING INDEX interrupt_due (due_at<?)",
+      "SEARCH session USING INTEGER PRIMARY KEY (rowid=?)",
+    ]);
+    expect(planOf(RUNNABLE, 1, 100)[0]).toBe("SEARCH session USING INDEX session_work (work_since>?)");
+    expect(planOf(ABANDONED, "a", 1, 100)).toEqual([
+      "SEARCH session USING INDEX session_abandoned (agent=? AND updated_at<?)",
+    ]);
+    expect(planOf(UNUSED, "a", 1, 100)).toEqual([
+      "SEARCH session USING INDEX session_updated (updated_at<?)",
     ]);
   });
 

@@ -11,6 +11,7 @@ import { migrate } from "./migrations.ts";
 import { joinNodes } from "./nodes.ts";
 import { createNotices } from "./notices.ts";
 import { createRunQueue } from "./queue.ts";
+import { createRetention } from "./retention.ts";
 import { createSnapshotReferences } from "./snapshots.ts";
 
 export interface SqliteStoreOptions {
@@ -63,6 +64,7 @@ async function openStore(
     ...createCostLedger(parts),
     ...createNotices(parts),
     ...createSnapshotReferences(parts),
+    ...createRetention(parts),
     async [Symbol.asyncDispose]() {
       if (closing.signal.aborted) return;
       closing.abort();
