@@ -141,6 +141,16 @@ test("a mode for a run, and one from outside; rules that are added and taken bac
   });
 });
 
+test("sessions are found by how their last run ended", async () => {
+  await here("run", "Please.", "--session", "s1");
+  expect(await json("sessions", "list", "--ended", "endTurn")).toMatchObject({ sessions: [{ id: "s1" }] });
+  expect(await json("sessions", "list", "--ended", "abandoned")).toEqual({ sessions: [], next: null });
+  expect(await here("sessions", "list", "--ended", "well")).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining("abandoned"),
+  });
+});
+
 describe("bypass", () => {
   const unrestricted = { permissions: { mode: "bypass", deny: ["shell(rm *)"] } };
 
