@@ -51,6 +51,23 @@ it("the end moves with what does not count", async () => {
   expect(signal.aborted).toBe(true);
 });
 
+it("stands still while people are asked, also for what was begun before, and for what begins then", async () => {
+  const { clock, writer, control } = setUp();
+  const before = control.cancelSignal();
+  await clock.advance(30_000);
+  const { run } = writer.state;
+  if (run === null) throw new Error("there is no run");
+  Object.assign(run, { askingSince: clock.now() });
+  await clock.advance(3_600_000);
+  expect(control.cancelSignal().aborted).toBe(false);
+  expect(before.aborted).toBe(false);
+  Object.assign(run, { startedAt: run.startedAt + 3_600_000, askingSince: null });
+  await clock.advance(29_000);
+  expect(before.aborted).toBe(false);
+  await clock.advance(2_000);
+  expect(before.aborted).toBe(true);
+});
+
 it("an early timer does not cancel what the decision would begin again", async () => {
   const { now, sleep } = createFakeClock(2_000);
   const early: number[] = [];

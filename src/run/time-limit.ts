@@ -6,8 +6,13 @@ import type { LoopControl } from "./loop-ports.ts";
 import type { SessionWriter } from "./session-writer.ts";
 
 /** The time for which a run waits for people does not count. @pure */
-export function isTimeUp({ startedAt, askingSince }: RunState, { limits }: Agent, now: number): boolean {
-  return (askingSince ?? now) - startedAt >= limits.durationMs;
+export function isTimeUp(run: RunState, agent: Agent, now: number): boolean {
+  return timeLeft(run, agent, now) <= 0;
+}
+
+/** Milliseconds. Stands still while people are asked. */
+function timeLeft({ startedAt, askingSince }: RunState, { limits }: Agent, now: number): number {
+  return limits.durationMs - ((askingSince ?? now) - startedAt);
 }
 
 /**
@@ -26,13 +31,13 @@ export function withTimeLimit(
     | { readonly cancel: AbortSignal; readonly up: AbortSignal; readonly signal: AbortSignal }
     | undefined;
 
-  /** One for each run, since a run has many steps; another one when a person's answer has moved its end. */
+  /** One for each run, since a run has many steps. */
   function timeUp(run: RunState): AbortSignal {
     // A wall clock can be set back: what is cancelled while the decision sees time left would be begun again without end.
     const isWrong = timer?.signal.aborted && !isTimeUp(run, agent, clock.now());
-    if (timer?.runId !== run.id || timer.startedAt !== run.startedAt || isWrong) {
+    if (timer?.runId !== run.id || isWrong) {
       timer?.[Symbol.dispose]();
-      timer = startTimer(run, agent, clock);
+      timer = startTimer(run.id, writer, agent, clock);
     }
     return timer.signal;
   }
@@ -55,23 +60,28 @@ export function withTimeLimit(
 
 interface Timer extends Disposable {
   readonly runId: string;
-  readonly startedAt: number;
   readonly signal: AbortSignal;
 }
 
-function startTimer(run: RunState, agent: Agent, clock: Clock): Timer {
-  const { id: runId, startedAt } = run;
+/** What goes on beside a question is not looked at more often than this. Milliseconds. */
+const WHILE_ASKING_MS = 1_000;
+
+function startTimer(runId: string, writer: Pick<SessionWriter, "state">, agent: Agent, clock: Clock): Timer {
   const up = new AbortController();
   const over = new AbortController();
 
-  /** Not before the decision sees it, too: timers can be early. */
+  /** Not before the decision sees it, too: timers can be early, and people's answers move the end. */
   async function strike(): Promise<void> {
-    while (clock.now() - startedAt < agent.limits.durationMs) {
-      await clock.sleep(startedAt + agent.limits.durationMs - clock.now(), over.signal);
+    for (let { run } = writer.state; run?.id === runId; { run } = writer.state) {
+      const left = timeLeft(run, agent, clock.now());
+      if (left <= 0) {
+        up.abort(new AppError("timeout", "the run has reached its time limit"));
+        return;
+      }
+      await clock.sleep(run.askingSince === null ? left : Math.max(left, WHILE_ASKING_MS), over.signal);
     }
-    up.abort(new AppError("timeout", "the run has reached its time limit"));
   }
 
   strike().catch(() => {});
-  return { runId, startedAt, signal: up.signal, [Symbol.dispose]: () => over.abort() };
+  return { runId, signal: up.signal, [Symbol.dispose]: () => over.abort() };
 }
