@@ -406,6 +406,25 @@ describe("a call of which nobody knows what became of it, where people are asked
     expect(plans([...lost(), ...facts], careful)).toMatchObject([plan]);
   });
 
+  it("is not tried again where rules forbid it by now, whatever a person has said", () => {
+    const forbidding = agentWith([pay, look], {
+      ...careful,
+      policy: deciding("deny", { reason: "forbidden", tools: ["pay"] }),
+      tools: careful.tools,
+    });
+    expect(plans([...lost(), outcome, says({ action: "retry" })], forbidding)).toMatchObject([
+      {
+        type: "finish",
+        outcome: "unknown",
+        text: expect.stringContaining("forbidden"),
+        permission: { layer: "rules", by: "deny: pay" },
+      },
+    ]);
+    expect(plans([...lost(), outcome, says({ action: "done" })], forbidding)).toMatchObject([
+      { type: "finish", outcome: "answered" },
+    ]);
+  });
+
   it("is not asked about where it can be run again", () => {
     expect(plans(lost("keyed"), careful)).toMatchObject([{ type: "run", attempt: 2 }]);
   });
@@ -458,6 +477,17 @@ describe("a call that waits for the answer to its own question", () => {
     ],
   ])("%s", (_name, facts, plan) => {
     expect(plans([...suspended, ...facts], allowing)).toMatchObject([plan]);
+  });
+
+  it("is asked about where that is needed by now: it has done nothing yet", () => {
+    expect(plans([...suspended, answer])).toMatchObject([askPerson]);
+    const approved = [...suspended, answer, asked(), approve()];
+    expect(plans(approved)).toMatchObject([
+      { type: "run", attempt: 2, permission: byAda, call: { answers: [{ actor: "ada" }] } },
+    ]);
+    expect(plans([...suspended, answer, asked(), says({ action: "reject" })])).toMatchObject([
+      { type: "finish", outcome: "denied" },
+    ]);
   });
 
   it("begins again by the same permission", () => {

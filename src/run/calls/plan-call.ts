@@ -327,15 +327,16 @@ function planRecovery(
   }
   if (isCrashLooping(run)) return unknown("whoever asked what became of it was ended, too");
   const { input } = parsed;
+  if (call.suspended) {
+    if (isEnding(run)) return unanswered(call, run);
+    // It has done nothing but ask, so whether it may start is decided as if it never had.
+    const plan = permit(call, tool, input, situation);
+    return plan.type === "run" ? { ...plan, attempt: started.attempt + 1 } : plan;
+  }
   const decision = decisionAbout(call, tool, input, situation);
   const denied = decision.type === "deny" ? decision.reason : null;
   const permission = permissionAgain(call, tool, decision, agent);
   const again = { type: "run", call, tool, input, attempt: started.attempt + 1, permission } as const;
-  if (call.suspended) {
-    // It has done nothing but ask.
-    if (isEnding(run)) return unanswered(call, run);
-    return denied === null ? again : refused(call, denied, permission);
-  }
   switch (started.effect) {
     case "readonly":
     case "idempotent":
@@ -382,8 +383,9 @@ function unknownOutcome(
   why: string,
   attempt: number,
   tool: Tool | undefined,
-  { run, agent }: Situation,
+  situation: Situation,
 ): CallPlan {
+  const { run, agent } = situation;
   const text = unknownText(call.name, why);
   const unknown: CallPlan = { type: "finish", call, outcome: "unknown", text };
   if (agent.approvals.unknownOutcome === "tell" || isEnding(run) || isCrashLooping(run)) return unknown;
@@ -398,10 +400,15 @@ function unknownOutcome(
   switch (approval.answer.action) {
     case "done":
       return { type: "finish", call, outcome: "answered", text: doneText(call.name, approval), permission };
-    case "retry":
-      return tool === undefined || parsed === undefined || !parsed.ok
-        ? unknown
-        : { type: "run", call, tool, input: parsed.input, attempt: attempt + 1, permission };
+    case "retry": {
+      if (tool === undefined || parsed === undefined || !parsed.ok) return unknown;
+      const { input } = parsed;
+      const decision = decisionAbout(call, tool, input, situation);
+      if (decision.type !== "deny")
+        return { type: "run", call, tool, input, attempt: attempt + 1, permission };
+      const but = `a person wants it tried again, which is not allowed: ${decision.reason}`;
+      return { ...unknown, text: unknownText(call.name, but), permission: decision.permission };
+    }
     default:
       return unknown;
   }
