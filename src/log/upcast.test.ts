@@ -31,6 +31,13 @@ describe("logs of earlier releases", () => {
       toolStarted: true,
       toolFinished: true,
       hookDecided: true,
+      callClassified: true,
+      modeChanged: true,
+      ruleAdded: true,
+      workspaceSaved: true,
+      headMoved: true,
+      interruptVoted: true,
+      runPaused: true,
       resultsCleared: true,
       compacted: true,
       compactionFailed: true,
@@ -120,6 +127,38 @@ test("v1-2, in which everything happens, folds to what it meant, also from its c
   const from = entries.findLastIndex(({ type }) => type === "compacted");
   expect(fold(entries.slice(from))).toEqual(state);
 });
+
+test("v1-3, in which people are asked and the head moves, folds to what it meant, and waits", () => {
+  const entries = read("v1-3.jsonl");
+  const path = pathIn(entries);
+  expect(path.length).toBeLessThan(entries.length);
+  const state = fold(path);
+  expect(state).toMatchObject({
+    agent: "till",
+    mode: "default",
+    rules: [{ scope: "session", list: "allow", rule: "write(notes.txt)" }],
+    usage: { output: expect.any(Number) },
+  });
+  expect(state.run).toMatchObject({
+    paused: true,
+    actors: ["eve"],
+    interrupts: [
+      { request: { kind: "approval", quorum: 2, call: { tool: "refund", input: { amount: 60 } } } },
+    ],
+  });
+  expect(state.workspace.snapshot).not.toBeNull();
+  // What it cost on the branch that was left is not forgotten.
+  expect(state.costUsd).toBeGreaterThan(0);
+});
+
+/** From the root to the head. */
+function pathIn(entries: readonly Entry[]): readonly Entry[] {
+  const byId = new Map(entries.map((entry) => [entry.id, entry]));
+  const path: Entry[] = [];
+  for (let next = entries.at(-1); next !== undefined; next = byId.get(next.parentId ?? ""))
+    path.unshift(next);
+  return path;
+}
 
 test("what a later release wrote passes through untouched", () => {
   const later: StoredEntry = { v: 99, type: "somethingNew", id: "e", nested: { a: 1 } };
