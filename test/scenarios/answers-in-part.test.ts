@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { z } from "zod";
-import { type AgentDefinition, defineTool, type Entry } from "../../src/index.ts";
+import { type AgentDefinition, defineHook, defineTool, type Entry } from "../../src/index.ts";
 import { createFakeClock, type Script } from "../../src/testing/testing.ts";
 import { type Scenario, startScenario } from "./in-process.ts";
 
@@ -79,4 +79,58 @@ test("the time that it has waited does not count while it waits for another one"
   await until(scenario, session.id, "idle");
   expect(done).toEqual([1, 2]);
   expect(outcomes(await scenario.log(session))).toEqual(["ok", "ok"]);
+});
+
+test("what a hook makes harmless still waits for the call before it", async () => {
+  const hook = defineHook({
+    name: "cap",
+    on: "beforeTool",
+    ask: ({ input }) => ((input as { amount: number }).amount === 2 ? { input: { amount: 0 } } : {}),
+  });
+  const permissions = { allow: ["pay(amount<=0)"] };
+  const { scenario, session } = await asked({ permissions, hooks: [hook] }, clock());
+  await using _ = scenario;
+  expect(done).toEqual([]);
+  const open = await openOf(scenario, session.id);
+  expect(open).toMatchObject([{ request: { call: { input: { amount: 1 } } } }]);
+  await session.answer(open[0]?.id ?? "", { action: "approve" });
+  await until(scenario, session.id, "idle");
+  expect(done).toEqual([1, 0]);
+});
+
+test("a call that is asked about behind its own question is asked of hooks again when its arguments are changed", async () => {
+  const asking = defineTool({
+    ...{ name: "pay", description: "Pays.", input: z.object({ amount: z.number() }) },
+    async run({ amount }, context) {
+      await context.ask({ message: "from which account?" });
+      done.push(amount);
+      return "paid";
+    },
+  });
+  const seen: unknown[] = [];
+  const hook = defineHook({
+    name: "guard",
+    on: "beforeTool",
+    ask({ input }) {
+      seen.push(input);
+      return (input as { amount: number }).amount > 50 ? { decision: "veto", reason: "too much" } : {};
+    },
+  });
+  const permissions = { allow: ["pay(amount<=1)"] };
+  const changes = { tools: [asking], hooks: [hook], permissions };
+  const { scenario, session } = await asked(changes, clock());
+  await using _ = scenario;
+  const [question] = await openOf(scenario, session.id);
+  expect(question).toMatchObject({ request: { kind: "question" } });
+  await scenario.runtime.sessions.addRule(session.id, { scope: "session", list: "ask", rule: "pay" });
+  await session.answer(question?.id ?? "", { action: "respond", value: "mine" });
+  const about = async () =>
+    (await openOf(scenario, session.id)).find(
+      ({ request }) => request.kind === "approval" && (request.call.input as { amount: number }).amount === 1,
+    );
+  while ((await about()) === undefined) await delay(5);
+  await session.answer((await about())?.id ?? "", { action: "edit", input: { amount: 90 } });
+  while (!outcomes(await scenario.log(session)).includes("denied")) await delay(5);
+  expect(seen).toContainEqual({ amount: 90 });
+  expect(done).toEqual([]);
 });

@@ -51,10 +51,12 @@ export function createCalls(
   }
 
   async function performWithHooks(plan: ActivePlan): Promise<void> {
-    // What had started when its node died was asked about before.
-    const isNew = (plan.type === "run" || plan.type === "ask") && plan.call.started === null;
+    // What had started when its node died was asked about before; what has only asked may have other arguments by now.
+    const isNew = isToStart(plan) && (plan.call.started === null || plan.call.suspended);
     const asked = isNew ? await afterHooks(plan) : plan;
     if (control.abandoned.aborted) return;
+    // It was its turn to be asked about. Whether it is its turn to start, too, is for `nextCall` to say.
+    if (plan.type === "ask" && asked.type === "run") return;
     switch (asked.type) {
       case "wait":
         return;

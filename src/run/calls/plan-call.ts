@@ -110,7 +110,8 @@ export function planCall(called: OpenCall, situation: Situation): CallPlan {
   if (call.suspended && questionAbout(call.callId, run) !== undefined && !isEnding(run)) {
     return { type: "wait", call };
   }
-  if (call.started !== null) return planRecovery(call, call.started, tool, situation);
+  // What has done nothing but ask is decided about as if it had never started.
+  if (call.started !== null && !call.suspended) return planRecovery(call, call.started, tool, situation);
   if (run.stopRequested || isCrashLooping(run)) return cancelled(NOT_STARTED.stopped);
   const veto = vetoOf({ point: "beforeTool", subject: call.callId }, state);
   if (veto !== undefined) return refused(call, vetoText(call.name, veto), { layer: "hook", by: veto.hook });
@@ -120,7 +121,7 @@ export function planCall(called: OpenCall, situation: Situation): CallPlan {
   if (run.ending !== null) return cancelled(NOT_STARTED.hook);
   if (isTimeUp(run, agent, now)) return cancelled(NOT_STARTED.timeUp);
   // What a person has been asked about is not skipped because another one has said something meanwhile.
-  const isAsked = call.approval !== null || questionAbout(call.callId, run) !== undefined;
+  const isAsked = call.suspended || call.approval !== null || questionAbout(call.callId, run) !== undefined;
   if (isSteered(state) && !isAsked) return cancelled(NOT_STARTED.steered);
   if (tool === undefined) return invalid(call, unknownToolText(call.name, agent));
   if (call.malformed !== undefined) {
@@ -142,30 +143,30 @@ function permit(call: OpenCall, tool: Tool, input: unknown, situation: Situation
   const answered = answeredInstead(call);
   if (answered !== null) return answered;
   const decision = decisionAbout(call, tool, input, situation);
-  const run1 = (permission: Permission): CallPlan => ({
+  const start = (permission: Permission): CallPlan => ({
     type: "run",
     call,
     tool,
     input,
-    attempt: 1,
+    attempt: (call.started?.attempt ?? 0) + 1,
     permission,
   });
   switch (decision.type) {
     case "deny":
       return refused(call, decision.reason, decision.permission);
     case "allow":
-      return run1(decision.permission);
+      return start(decision.permission);
     case "classify":
     case "ask": {
       const { approval, classified } = call;
-      if (approval !== null && holds(approval, call, tool, agent)) return run1(permissionOf(approval));
+      if (approval !== null && holds(approval, call, tool, agent)) return start(permissionOf(approval));
       if (questionAbout(call.callId, run) !== undefined) return { type: "wait", call };
       const binding = bindingOf(tool, call.input, agent);
       const ask = { type: "ask", call, tool, input, binding, decision } as const;
       if (decision.type === "ask") return { ...ask, whom: "person" };
       if (classified?.binding !== binding) return { ...ask, whom: "classifier" };
       const by = { layer: "classifier", by: classified.reason } as const;
-      if (classified.decision === "allow") return run1(by);
+      if (classified.decision === "allow") return start(by);
       if (classified.decision === "deny")
         return refused(call, classifierText(call.name, classified.reason), by);
       return { ...ask, whom: "person", decision: { ...decision, permission: by, reason: classified.reason } };
@@ -327,12 +328,6 @@ function planRecovery(
   }
   if (isCrashLooping(run)) return unknown("whoever asked what became of it was ended, too");
   const { input } = parsed;
-  if (call.suspended) {
-    if (isEnding(run)) return unanswered(call, run);
-    // It has done nothing but ask, so whether it may start is decided as if it never had.
-    const plan = permit(call, tool, input, situation);
-    return plan.type === "run" ? { ...plan, attempt: started.attempt + 1 } : plan;
-  }
   const decision = decisionAbout(call, tool, input, situation);
   const denied = decision.type === "deny" ? decision.reason : null;
   const permission = permissionAgain(call, tool, decision, agent);
@@ -367,14 +362,6 @@ function permissionAgain(call: OpenCall, tool: Tool, decision: Decision, agent: 
   return classified?.decision === "allow"
     ? { layer: "classifier", by: classified.reason }
     : decision.permission;
-}
-
-/** A call that waits for the answer to its own question when the run ends. */
-function unanswered(call: OpenCall, { ending }: RunState): CallPlan {
-  if (ending === "abandoned")
-    return { type: "finish", call, outcome: "expired", text: NOT_STARTED.abandoned };
-  const text = ending === "hook" ? NOT_STARTED.hook : NOT_STARTED.stopped;
-  return { type: "finish", call, outcome: "cancelled", text };
 }
 
 /** Nobody can tell what became of a call. The model is told so, or a person first, where the agent says so. */
