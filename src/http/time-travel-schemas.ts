@@ -52,6 +52,11 @@ export const rewoundSchema = z
     to: place,
     from: place.meta({ description: "The end of the branch that was left: the place to go back to." }),
     files: workspaceOriginSchema,
+    kept: z.exactOptional(
+      z.array(z.strictObject({ path: z.string(), why: z.string() })).meta({
+        description: "Files that stayed as they are, since no snapshot holds them. At most 100; told once.",
+      }),
+    ),
   })
   .meta({ id: "Rewound" }) satisfies z.ZodType<Rewound>;
 

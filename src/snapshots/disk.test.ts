@@ -1,9 +1,12 @@
 import {
+  chownSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -73,6 +76,24 @@ describe("what lies on the disk", () => {
     expect(readFileSync(join(workspace, "b.txt"), "utf8")).toBe("second too");
     expect(readdirSync(join(store, "drafts"))).toEqual([]);
   });
+
+  test.runIf(process.geteuid?.() === 0)(
+    "what is restored belongs to whoever the workspace belongs to",
+    async () => {
+      mkdirSync(join(workspace, "made"));
+      writeFileSync(join(workspace, "made", "a"), "1");
+      symlinkSync("made/a", join(workspace, "link"));
+      mkdirSync(join(workspace, "empty"));
+      const { id } = await open().take(workspace, null, { signal });
+      const into = join(home, "other");
+      mkdirSync(into);
+      chownSync(into, 4_711, 4_712);
+      await open().restore(id, into);
+      for (const name of ["made", "made/a", "link", "empty"]) {
+        expect(lstatSync(join(into, name))).toMatchObject({ uid: 4_711, gid: 4_712 });
+      }
+    },
+  );
 
   test("a manifest that does not hash to its name is not believed", async () => {
     const { id } = await open().take(workspace, null, { signal });

@@ -76,10 +76,11 @@ export function diskSnapshots({ directory, clock, kept = [] }: DiskSnapshotsOpti
       }
     },
 
-    async restore(id, into, signal) {
+    async restore(id, into, { replacing, signal } = {}) {
       await prepare();
       const known = await index.load(into);
-      return restoreSnapshot(await manifest(id), into, { objects, known, drafts, kept }, signal);
+      const present = replacing === undefined ? undefined : await manifest(replacing);
+      return restoreSnapshot(await manifest(id), into, { objects, known, present, drafts, kept }, signal);
     },
 
     manifest,

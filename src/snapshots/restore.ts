@@ -7,6 +7,7 @@ import { type Blobs, writeAll } from "./blobs.ts";
 import { type ChangePlan, changeFiles } from "./change.ts";
 import { type IgnoreFile, isIgnored, parseIgnoreFile } from "./gitignore.ts";
 import { parentsOf } from "./manifest.ts";
+import { give, type Owner, ownerOf } from "./owner.ts";
 import { type Found, MAX_IGNORE_FILE, scanWorkspace } from "./scan.ts";
 import type { Manifest, ManifestEntry, ManifestFile, Restored } from "./snapshot.ts";
 import type { KnownFiles } from "./stat-index.ts";
@@ -14,6 +15,8 @@ import type { KnownFiles } from "./stat-index.ts";
 export interface RestorePorts {
   readonly objects: Blobs;
   readonly known: KnownFiles;
+  /** What is there now and can be had again; undefined where nobody misses what is there. */
+  readonly present: Manifest | undefined;
   readonly drafts: string;
   readonly kept: readonly string[];
 }
@@ -30,12 +33,13 @@ export async function restoreSnapshot(
 ): Promise<Restored> {
   await mkdir(into, { recursive: true, mode: 0o700 });
   const plan = await planRestore(manifest, into, ports, signal);
+  const owner = await ownerOf(into);
   const staging = join(ports.drafts, newId("d"));
   await mkdir(staging, { mode: 0o700 });
   try {
-    const staged = await stage(plan.write, staging, ports, signal);
+    const staged = await stage(plan.write, { staging, owner }, ports, signal);
     signal?.throwIfAborted();
-    const kept = await changeFiles(into, plan, staged);
+    const kept = await changeFiles(into, plan, { staged, owner });
     const files = manifest.entries.filter(({ type }) => type !== "directory").length;
     return { files, written: plan.write.length, removed: plan.remove.length, kept };
   } catch (error) {
@@ -52,21 +56,22 @@ export async function restoreSnapshot(
 async function planRestore(
   manifest: Manifest,
   into: string,
-  { objects, known, kept }: RestorePorts,
+  { objects, known, present, kept }: RestorePorts,
   signal: AbortSignal | undefined,
 ): Promise<ChangePlan> {
   const scan = await scanWorkspace(into, { maxFiles: Number.MAX_SAFE_INTEGER, kept, signal });
   const there = new Map(scan.found.map((found) => [found.path, found]));
   const wanted = new Map(manifest.entries.map((entry) => [entry.path, entry]));
   const isCovered = await coverage(manifest, objects, kept);
-  const remove = scan.found.filter((found) => {
+  const isToGo = (found: Found) => {
     const entry = wanted.get(found.path);
     // A file is replaced by a file or a link in one step; nothing is without either for a moment.
     if (entry !== undefined) return (entry.type === "directory") !== (found.type === "directory");
     return isCovered(found);
-  });
+  };
   const write = manifest.entries.filter((entry) => !isThere(entry, there.get(entry.path), known));
-  return { remove, write };
+  const held = present && new Set(present.entries.map(({ path }) => path));
+  return { remove: scan.found.filter(isToGo), write, isHeld: (path) => held?.has(path) ?? true };
 }
 
 function isThere(entry: ManifestEntry, found: Found | undefined, known: KnownFiles): boolean {
@@ -130,7 +135,7 @@ const AT_ONCE = 8;
 /** Where each file waits, by path. @throws AppError `corrupt` that names the file whose content is missing or damaged */
 async function stage(
   entries: readonly ManifestEntry[],
-  staging: string,
+  { staging, owner }: { readonly staging: string; readonly owner: Owner | undefined },
   { objects }: RestorePorts,
   signal: AbortSignal | undefined,
 ): Promise<ReadonlyMap<string, string>> {
@@ -141,6 +146,7 @@ async function stage(
     const draft = join(staging, newId("d"));
     await using file = await open(draft, "wx", 0o600);
     for await (const chunk of contentOf(entry, objects)) await writeAll(file, chunk);
+    await give(file, owner);
     await file.chmod(entry.mode);
     await file.sync();
     staged.set(entry.path, draft);

@@ -19,10 +19,11 @@ export interface Snapshots {
    * Makes a directory equal to a snapshot, as far as that covers it: files that it would hold if they had been there are
    * removed; what it ignored or skipped, and what is ignored now, stays. Everything is read and checked before anything is
    * changed, so that a failure leaves the directory as it was; a crash in the middle is made good by doing it again. Nothing
-   * else may write to the directory meanwhile. It is made where it does not exist.
+   * else may write to the directory meanwhile. It is made where it does not exist. What is written belongs to whoever the
+   * directory belongs to.
    * @throws AppError `not_found`; `corrupt` that names what is missing or damaged; `no_space`; the signal's reason.
    */
-  restore(id: string, into: string, signal?: AbortSignal): Promise<Restored>;
+  restore(id: string, into: string, options?: RestoreOptions): Promise<Restored>;
 
   /** @throws AppError `not_found`, `corrupt` */
   manifest(id: string): Promise<Manifest>;
@@ -54,6 +55,15 @@ export interface TakeOptions {
   /** Default: `snapshotLimits`. */
   readonly limits?: SnapshotLimits;
   readonly signal: AbortSignal;
+}
+
+export interface RestoreOptions {
+  /**
+   * The snapshot of what is there now. Whatever that does not hold (it is ignored, or too large) can be had nowhere else: it is
+   * neither replaced nor removed. Default: nobody misses what is there.
+   */
+  readonly replacing?: string;
+  readonly signal?: AbortSignal;
 }
 
 /** What is above them is left out, and said. */
@@ -100,7 +110,7 @@ export interface Restored {
   /** What was to be written and removed; `kept` says of what it was not. */
   readonly written: number;
   readonly removed: number;
-  /** What could not be made as it was: something that no snapshot holds is in its place, or it may not be changed. */
+  /** What is not as it was: something that no snapshot holds is in its place, or would have been removed, or it may not be changed. */
   readonly kept: readonly Skipped[];
 }
 

@@ -270,6 +270,35 @@ export const snapshotContract: readonly SnapshotCase[] = [
     );
     assert.equal(await readFile(join(root, "thing/x.log"), "utf8"), "ignored");
   }),
+  inWorkspace("replaces and removes only what the snapshot of now holds", async (bench) => {
+    const { fill, take, root, snapshots, shown } = bench;
+    await fill({ "local.db": "old", "grows.txt": "old", "kept.txt": "old", "b/c": "old" });
+    const limits = { maxFileSize: 10, maxSize: 1_000, maxFiles: 100 };
+    const then = await take(null);
+    await rm(join(root, "b"), { recursive: true });
+    await fill({
+      ".gitignore": "local.db",
+      "local.db": "new",
+      "grows.txt": "new and longer",
+      "kept.txt": "new",
+    });
+    await fill({ "large.txt": "larger than all", "small.txt": "new" });
+    const now = await take(null, { limits });
+    for (const attempt of ["first", "after a crash"]) {
+      const { kept } = await snapshots.restore(then.id, root, { replacing: now.id });
+      if (attempt === "first") {
+        const paths = kept.map(({ path }) => path);
+        assert.deepEqual(paths.sort(), ["grows.txt", "large.txt", "local.db"]);
+      }
+      assert.deepEqual(await shown(), {
+        "b/c": "644 old",
+        "grows.txt": "644 new and longer",
+        "kept.txt": "644 old",
+        "large.txt": "644 larger than all",
+        "local.db": "644 new",
+      });
+    }
+  }),
 
   // ---- keeping and removing ----
 
@@ -360,7 +389,7 @@ export const snapshotContract: readonly SnapshotCase[] = [
     await assert.rejects(take(null, { signal: ending.signal }), /enough/);
     const { id } = await take(null);
     await fill({ a: "changed" });
-    await assert.rejects(snapshots.restore(id, root, ending.signal), /enough/);
+    await assert.rejects(snapshots.restore(id, root, { signal: ending.signal }), /enough/);
     assert.equal(await readFile(join(root, "a"), "utf8"), "changed");
   }),
 ];

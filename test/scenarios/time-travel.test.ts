@@ -197,6 +197,22 @@ describe("a session that is moved back", () => {
     expect(await notes(scenario, fork.id)).toBe("by hand\n");
   });
 
+  test("loses no file that no snapshot holds", async () => {
+    await using scenario = await start();
+    const { sessions } = scenario.runtime;
+    const session = await scenario.session();
+    const at = (name: string) => join(scenario.runtime.workspacePath(session.id), name);
+    await say(session, "note one");
+    await writeFile(at("local.db"), "first");
+    await say(session, "note two");
+    await writeFile(at(".gitignore"), "local.db\n");
+    await writeFile(at("local.db"), "precious");
+    const moved = await sessions.rewind(session.id, { to: "~0" });
+    expect(moved.kept).toEqual([{ path: "local.db", why: expect.stringContaining("no snapshot holds") }]);
+    expect(await readFile(at("local.db"), "utf8")).toBe("precious");
+    expect(await notes(scenario, session.id)).toBe("two\n");
+  });
+
   test("is moved once for each key, and not while it works", async () => {
     const { promise: release, resolve } = Promise.withResolvers<string>();
     const wait = defineTool({

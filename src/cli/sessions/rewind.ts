@@ -30,6 +30,9 @@ export async function rewindOne(wishes: RewindWishes, terminal: Terminal): Promi
   const { stdout } = terminal;
   printLine(stdout, oneLine(`${moved.session.id} stands behind #${moved.to.seq} again.`));
   printLine(stdout, oneLine(`Its files are ${filesWords(moved.files)}.`));
+  for (const { path, why } of moved.kept ?? []) {
+    printLine(stdout, oneLine(`Left as it is: ${path} (${why}).`));
+  }
   printLine(
     stdout,
     oneLine(`What it left ends at #${moved.from.seq}: --to '#${moved.from.seq}' goes back to it.`),

@@ -2,17 +2,18 @@ import { stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Agent } from "../../agents/agent.ts";
 import { AppError, isAppError } from "../../lib/errors.ts";
+import { withoutUndefined } from "../../lib/json.ts";
 import type { Entry, WorkspaceOrigin, WorkspaceSaved } from "../../log/entry.ts";
-import type { Hold, TimeTravel } from "../../log/time-travel.ts";
+import type { FilesDue, Hold, TimeTravel } from "../../log/time-travel.ts";
 import type { SandboxPool } from "../../sandboxes/pool.ts";
-import { type Snapshots, snapshotLimits, type Taken } from "../../snapshots/snapshot.ts";
+import { type Skipped, type Snapshots, snapshotLimits, type Taken } from "../../snapshots/snapshot.ts";
 
 /** The files of sessions, as far as going back and forth needs them. */
 export interface SessionFiles {
   /** Resolves when the files of a session may be used: they are what its log says, and nobody is replacing them. */
   ready(sessionId: string): Promise<void>;
-  /** Makes them what they have to become, and ends the hold. */
-  settle(hold: Hold): Promise<void>;
+  /** Makes them what they have to become, and ends the hold. Returns what was left, since it is kept nowhere else. */
+  settle(hold: Hold): Promise<readonly Skipped[]>;
   /**
    * What they are now, kept; of a session whose files nobody has used yet: what it will begin with. Null: its agent wants no
    * snapshots. @throws AppError `unavailable` where its agent would have to be known and is not.
@@ -30,7 +31,7 @@ export interface SessionFiles {
 export type FilesOf = Pick<Agent, "name" | "workspaceTemplate" | "snapshots">;
 
 export interface FilesPorts {
-  readonly log: Pick<TimeTravel, "files" | "hold" | "letGo">;
+  readonly log: Pick<TimeTravel, "files" | "filesAt" | "hold" | "letGo">;
   readonly snapshots: Snapshots;
   readonly sandboxes: Pick<SandboxPool, "workspacePath">;
   /** Aborted when the runtime is closed. */
@@ -41,17 +42,31 @@ export interface FilesPorts {
 const LOOK_MS = 50;
 
 export function createSessionFiles({ log, snapshots, sandboxes, closed }: FilesPorts): SessionFiles {
-  async function settle(hold: Hold): Promise<void> {
+  async function settle(hold: Hold): Promise<readonly Skipped[]> {
     let filesDone = false;
     try {
-      if (hold.due !== null) {
-        const workspace = sandboxes.workspacePath(hold.sessionId);
-        await snapshots.restore(hold.due, workspace, closed).catch(tellWayOut(hold.sessionId));
-      }
+      const kept = hold.due === null ? [] : await restore(hold, hold.due).catch(tellWayOut(hold.sessionId));
       filesDone = true;
+      return kept;
     } finally {
       await log.letGo(hold, { filesDone });
     }
+  }
+
+  async function restore(hold: Hold, due: FilesDue): Promise<readonly Skipped[]> {
+    const replacing = await replacedBy(hold);
+    const { kept } = await snapshots.restore(due, sandboxes.workspacePath(hold.sessionId), {
+      signal: closed,
+      ...withoutUndefined({ replacing }),
+    });
+    return kept;
+  }
+
+  /** What the files were kept as on the branch that was left; undefined where there were none. */
+  async function replacedBy({ sessionId, headId }: Hold): Promise<string | undefined> {
+    const moved = await log.filesAt(sessionId, headId ?? "");
+    if (moved?.type !== "headMoved") return undefined;
+    return originIn(await log.filesAt(sessionId, moved.from)).snapshot;
   }
 
   function take(folder: string, agent: FilesOf | undefined, previous: string | null): Promise<Taken> {

@@ -42,12 +42,17 @@ export async function rewindSession(
   const hold = await takeHold(ports, session.id, asked.keepFiles === true);
   try {
     const moved = await move(hold, to, asked, ports, key === undefined ? undefined : { key, fingerprint });
-    await files.settle({ ...hold, due: dueFor(moved.files) ?? null });
-    return await resultOf(log, session.id, moved);
+    const due = dueFor(moved.files) ?? null;
+    const kept = await files.settle({ ...hold, headId: moved.id, due });
+    const result = await resultOf(log, session.id, moved);
+    return kept.length === 0 ? result : { ...result, kept: kept.slice(0, MAX_KEPT) };
   } finally {
     await log.letGo(hold);
   }
 }
+
+/** The first ones are enough to see what it is about. */
+const MAX_KEPT = 100;
 
 /** @throws AppError `conflict` */
 async function takeHold({ log, files }: RewindPorts, sessionId: string, keepFiles: boolean): Promise<Hold> {

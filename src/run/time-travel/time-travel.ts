@@ -75,6 +75,8 @@ export interface Rewound {
   /** The end of the branch that was left: the place to go back to. */
   readonly from: EntryPlace;
   readonly files: WorkspaceOrigin;
+  /** What stayed as it is, with the reason: no snapshot could bring it back. Absent where all could be replaced; told once. */
+  readonly kept?: readonly { readonly path: string; readonly why: string }[];
 }
 
 export interface TreePage {
