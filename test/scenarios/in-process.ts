@@ -41,6 +41,8 @@ export async function startScenario(script: Script, options: ScenarioOptions = {
         systemPrompt: "You are tested.",
         model: "scripted/tester",
         permissions: { allow: ["*"] },
+        // What deletes old sessions sleeps on the clock, whose sleepers many stories count.
+        retention: { abandoned: "never" },
         ...agent,
       },
     ],

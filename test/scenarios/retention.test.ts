@@ -32,7 +32,13 @@ const refund = defineTool({
 function start(clock: FakeClock, agent: Partial<AgentDefinition> = {}, dataDir?: string): Promise<Scenario> {
   return startScenario(script, {
     clock,
-    agent: { tools: [refund], permissions: { allow: ["write"] }, sandbox: { isolation: "none" }, ...agent },
+    agent: {
+      tools: [refund],
+      permissions: { allow: ["write"] },
+      sandbox: { isolation: "none" },
+      retention: {},
+      ...agent,
+    },
     ...(dataDir === undefined ? {} : { dataDir }),
   });
 }
