@@ -84,10 +84,11 @@ function embedded(schema: Schema, name: string): Schema {
   return JSON.stringify(own).includes('"$ref"') ? { $id: `urn:holdfast:${name}`, ...own } : own;
 }
 
-/** Whether a rule can say exactly what is asked ("always"). A breakpoint asks every time. */
+/** Whether a rule can say exactly what is asked ("always"). A breakpoint asks every time, and so does what several have to approve. */
 function mayBeForGood(request: InterruptRequest, tool: Tool | undefined): request is ApprovalRequest {
   return (
     request.kind === "approval" &&
+    (request.quorum ?? 1) === 1 &&
     tool !== undefined &&
     ruleLike(policyCall(tool, request.call.input)).length > 0
   );

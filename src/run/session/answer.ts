@@ -122,7 +122,7 @@ export function staleError({ call }: ApprovalRequest): AppError {
 }
 
 /**
- * The rules that "always" makes of an approval: exactly what was asked, and nothing more.
+ * The rules that "always" makes of an approval (`ruleLike`): the commands, the file, or the tool that was asked about.
  * @throws AppError `invalid_input` where no rule can say it.
  */
 export function rulesOfAnswer(
@@ -133,6 +133,12 @@ export function rulesOfAnswer(
   if (answer.action !== "approve" || answer.always === undefined) return [];
   if (request.kind === "breakpoint") {
     throw new AppError("invalid_input", "a breakpoint asks every time: it cannot be approved for good");
+  }
+  if ((request.quorum ?? 1) > 1) {
+    // The last of them would decide alone about all that comes.
+    throw new AppError("invalid_input", "several people have to approve this, each time anew", {
+      hint: "Approve it this once, or write a rule into harness.json.",
+    });
   }
   const { always: scope } = answer;
   const rules = request.kind === "approval" ? rulesFor(request, agent?.tools.get(request.call.tool)) : [];
