@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { measureInstallation } from "./installation.ts";
 import { interleave, median, type Program, run, type StartOptions, start } from "./measure.ts";
 import { measureSoak } from "./soak.ts";
+import { measureWaiting } from "./waiting.ts";
 
 /** One thing that is measured; its figures are compared with their goals. */
 export interface Case {
@@ -231,6 +232,11 @@ export const cases: readonly Case[] = [
     name: "soak",
     title: "One session of 2,000 turns",
     run: measureSoak,
+  },
+  {
+    name: "waiting",
+    title: "1,000 sessions that wait for a person, against one",
+    run: measureWaiting,
   },
   {
     name: "context",
