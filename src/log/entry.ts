@@ -394,7 +394,8 @@ export type PermissionMode = "default" | "acceptEdits" | "plan" | "auto" | "dont
 export interface ModeChanged {
   readonly type: "modeChanged";
   readonly mode: PermissionMode;
-  readonly inboxId: string;
+  /** Absent where a message brought it, which follows. */
+  readonly inboxId?: string;
   readonly actor?: string;
 }
 
@@ -452,7 +453,7 @@ export interface HeadMoved {
 /**
  * What the files of a workspace were made from when the session was forked, or its head moved.
  * - `snapshot`: what they were at that point of the session.
- * - `template`: nothing had been written by then; the agent's workspace, as a new session has it.
+ * - `template`: nothing had been written by then, or nothing can be kept; the agent's workspace, as a new session has it.
  * - `now`: what they were when it was forked or moved.
  */
 export interface WorkspaceOrigin {
@@ -687,7 +688,7 @@ export type InterruptAnswer =
   | { readonly action: "done"; readonly note?: string }
   | { readonly action: "retry" }
   | { readonly action: "skip" }
-  | { readonly action: "expired"; readonly then: OnExpire }
+  | { readonly action: "expired"; readonly onExpire: OnExpire }
   | { readonly action: "abandoned" }
   | { readonly action: "stale" }
   | { readonly action: "withdrawn" };

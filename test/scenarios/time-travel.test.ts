@@ -563,6 +563,37 @@ describe("when the process dies in the middle", () => {
   });
 });
 
+describe("where the files of then were not kept", () => {
+  test("forks begin with those of now, and a move leaves them", async () => {
+    const home = await mkdtemp(join(tmpdir(), "holdfast-unkept-"));
+    try {
+      let id = "";
+      {
+        await using scenario = await start({ dataDir: home, agent: { snapshots: { enabled: false } } });
+        const session = await scenario.session();
+        ({ id } = session);
+        await say(session, "hello");
+        await say(session, "note one");
+        await say(session, "more");
+      }
+      await using scenario = await start({ dataDir: home });
+      const { sessions } = scenario.runtime;
+      const fork = await sessions.fork(id, { at: "~1" });
+      expect(fork.files).toMatchObject({ from: "now" });
+      expect(await notes(scenario, fork.session.id)).toBe("one\n");
+      const moved = await sessions.rewind(id, { to: "~1" });
+      expect(moved.files).toMatchObject({ from: "now" });
+      expect(await notes(scenario, id)).toBe("one\n");
+      // Before anything was written it is known what they were.
+      expect((await sessions.fork(id, { at: "~1" })).files).toEqual({ from: "template", skipped: 0 });
+      await sessions.rewind(id, { to: "~1" });
+      expect(await notes(scenario, id)).toBeUndefined();
+    } finally {
+      await rm(home, { recursive: true, force: true });
+    }
+  });
+});
+
 describe("logs of earlier releases", () => {
   test.each([
     ["v1", "analyst"],

@@ -8,7 +8,7 @@ export function filesWords({ from, snapshot, skipped }: WorkspaceOrigin): string
     case "snapshot":
       return `as they were there (snapshot ${snapshot?.slice(0, 12) ?? "unknown"})${left}`;
     case "template":
-      return "as a new session has them: nothing had been written by then";
+      return "as a new session has them: nothing had been kept by then";
     case "now":
       return `as they are now${snapshot === undefined ? "; there are no snapshots" : ""}${left}`;
   }

@@ -1,5 +1,6 @@
 import { withoutUndefined } from "../../lib/json.ts";
 import { exitCodes } from "../exit.ts";
+import { placeWords } from "../place-words.ts";
 import { oneLine } from "../render/plain.ts";
 import { shellWord } from "../shell-word.ts";
 import { printJson, printLine, type Terminal } from "../terminal.ts";
@@ -30,10 +31,19 @@ export async function forkOne(wishes: ForkWishes, terminal: Terminal): Promise<n
   const { stdout } = terminal;
   printLine(stdout, oneLine(`Forked ${place.session.id} at #${forked.at.seq} into ${session.id}.`));
   printLine(stdout, oneLine(`Its files are ${filesWords(files)}.`));
+  const where = placeWords(wishes);
   if (session.status === "waiting") {
-    printLine(stdout, oneLine(`It waits for an answer: holdfast interrupts list --session ${session.id}`));
+    printLine(
+      stdout,
+      oneLine(
+        `It waits for an answer: holdfast interrupts show ${[shellWord(session.id), ...where].join(" ")}`,
+      ),
+    );
   } else if (wishes.url === undefined) {
-    printLine(stdout, oneLine(`Go on with: holdfast run --session ${shellWord(session.id)}`));
+    printLine(
+      stdout,
+      oneLine(`Go on with: holdfast run --session ${[shellWord(session.id), ...where].join(" ")}`),
+    );
   }
   return exitCodes.ok;
 }

@@ -3,10 +3,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Agent } from "../../agents/agent.ts";
 import { AppError, isAppError } from "../../lib/errors.ts";
 import { withoutUndefined } from "../../lib/json.ts";
-import type { Entry, WorkspaceOrigin, WorkspaceSaved } from "../../log/entry.ts";
+import type { WorkspaceOrigin } from "../../log/entry.ts";
 import type { FilesDue, Hold, TimeTravel } from "../../log/time-travel.ts";
 import type { SandboxPool } from "../../sandboxes/pool.ts";
 import { type Skipped, type Snapshots, snapshotLimits, type Taken } from "../../snapshots/snapshot.ts";
+
+import { originIn } from "./origin.ts";
 
 /** The files of sessions, as far as going back and forth needs them. */
 export interface SessionFiles {
@@ -137,29 +139,6 @@ function notServed(): AppError {
   return new AppError("unavailable", "what a session of this agent begins with is not known here", {
     hint: "Open it where its agent is: name its folder with --agent, or ask its server with --url.",
   });
-}
-
-/** What the files were, by the entry that says so (`filesAt`). @pure */
-export function originIn(entry: Entry | undefined): WorkspaceOrigin {
-  switch (entry?.type) {
-    case "workspaceSaved":
-      return { from: "snapshot", snapshot: entry.snapshot, skipped: entry.skipped.length };
-    case "headMoved":
-    case "sessionCreated": {
-      const { files } = entry;
-      if (files?.snapshot === undefined || files.from === "template") return BEGINNING;
-      return { ...files, from: "snapshot" };
-    }
-    default:
-      return BEGINNING;
-  }
-}
-
-const BEGINNING: WorkspaceOrigin = { from: "template", skipped: 0 };
-
-/** What was kept, as the entry says it. @pure */
-export function savedAs({ id, unchanged: _, ...taken }: Taken, durationMs: number): WorkspaceSaved {
-  return { type: "workspaceSaved", snapshot: id, ...taken, skipped: taken.skipped.slice(0, 100), durationMs };
 }
 
 function exists(path: string): Promise<boolean> {

@@ -8,7 +8,8 @@ import type { SessionLog, SessionRecord } from "../../log/session-log.ts";
 import { statusOf } from "../../log/state.ts";
 import type { ForkedRun, ForkOptions } from "../../log/time-travel.ts";
 import { findEntry, placeOf } from "./entry-ref.ts";
-import { type FilesOf, originIn, type SessionFiles } from "./files.ts";
+import type { FilesOf, SessionFiles } from "./files.ts";
+import { BEGINNING, originAt, originIn } from "./origin.ts";
 import type { Forked, ForkRequest } from "./time-travel.ts";
 
 export interface ForkPorts {
@@ -51,8 +52,10 @@ async function filesFor(
   { at, keepFiles }: ForkRequest,
   { log, files, agent }: ForkPorts,
 ): Promise<WorkspaceOrigin> {
-  const then = originIn(await log.filesAt(source.id, place.id));
-  const wantsNow = keepFiles ?? at === undefined;
+  const known = await originAt(log, source.id, place.id);
+  const then = known ?? BEGINNING;
+  // What was not kept is more likely in the files of now than in those that the session began with.
+  const wantsNow = keepFiles ?? (at === undefined || known === undefined);
   if (!wantsNow) return then;
   await files.ready(source.id);
   const last = originIn(await log.filesAt(source.id, source.headId ?? "")).snapshot ?? null;

@@ -8,7 +8,8 @@ import type { SessionLog, SessionRecord } from "../../log/session-log.ts";
 import type { Hold } from "../../log/time-travel.ts";
 import type { SandboxPool } from "../../sandboxes/pool.ts";
 import { findEntry, placeOf } from "./entry-ref.ts";
-import { type FilesOf, originIn, type SessionFiles, savedAs } from "./files.ts";
+import type { FilesOf, SessionFiles } from "./files.ts";
+import { originAt, originIn, savedAs } from "./origin.ts";
 import type { RewindRequest, Rewound } from "./time-travel.ts";
 
 export interface RewindPorts {
@@ -78,7 +79,8 @@ async function move(
   const { run, usage, costUsd, unpricedCalls, lostUsd } = fold(await log.tail(hold.sessionId));
   if (!keepFiles) await sandboxes.end(hold.sessionId);
   const present = await keepPresent(hold, ports);
-  const origin = keepFiles || present === null ? asNow(present) : await filesFor(hold.sessionId, to, ports);
+  const then = keepFiles || present === null ? undefined : await filesFor(hold.sessionId, to, ports);
+  const origin = then ?? asNow(present);
   await files.require(origin);
   // What the branch that is left ends with: its files as they are, and the end of a run that waited for a person.
   const ended: RunFinished[] =
@@ -115,14 +117,14 @@ async function keepPresent(
   return { saved: savedAs(taken, Math.round(clock.monotonic() - began)), unchanged: taken.unchanged };
 }
 
-/** What the files were at that entry. The beginning is kept like any other moment. */
+/** What the files were at that entry; undefined where nobody knows. The beginning is kept like any other moment. */
 async function filesFor(
   sessionId: string,
   to: Entry,
   { log, files, agent }: RewindPorts,
-): Promise<WorkspaceOrigin> {
-  const origin = originIn(await log.filesAt(sessionId, to.id));
-  if (origin.from !== "template") return origin;
+): Promise<WorkspaceOrigin | undefined> {
+  const origin = await originAt(log, sessionId, to.id);
+  if (origin?.from !== "template") return origin;
   const template = await files.keepTemplate(agent);
   return template === null
     ? origin
