@@ -109,8 +109,7 @@ export const interruptAnswerSchema = z.discriminatedUnion("action", [
   z.strictObject({ action: z.literal("skip") }),
   z.strictObject({
     action: z.literal("expired"),
-    // biome-ignore lint/suspicious/noThenProperty: its name in the log; nothing waits for a schema.
-    then: z.enum(["deny", "approve", "escalate", "askAgain"]),
+    onExpire: z.enum(["deny", "approve", "escalate", "askAgain"]),
   }),
   z.strictObject({ action: z.literal("abandoned") }),
   z.strictObject({ action: z.literal("stale") }),

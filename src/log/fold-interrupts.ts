@@ -78,7 +78,8 @@ function answered(
   const actor = from ?? null;
   if (!("call" in request) || answer.action === "abandoned") return call;
   if (answer.action === "stale" || answer.action === "withdrawn") return call;
-  const asksAgain = answer.action === "expired" && (answer.then === "askAgain" || answer.then === "escalate");
+  const asksAgain =
+    answer.action === "expired" && (answer.onExpire === "askAgain" || answer.onExpire === "escalate");
   if (asksAgain) return { ...call, rounds: call.rounds + 1 };
   // Whatever is asked about it after this is another question.
   const settled = { ...call, rounds: 0, askedAt: null };

@@ -38,10 +38,7 @@ const lookUp = defineTool({
 
 function scriptOf(...calls: readonly (readonly [name: string, input: Record<string, unknown>])[]): Script {
   return {
-    turns: [
-      { calls: calls.map(([tool, input]) => ({ tool, input })) },
-      { times: "any", text: "Done." },
-    ],
+    turns: [{ calls: calls.map(([tool, input]) => ({ tool, input })) }, { times: "any", text: "Done." }],
   };
 }
 
@@ -88,23 +85,53 @@ describe("a call that changes something", () => {
     await scenario.runtime.idle();
     expect(done).toEqual([]);
     expect(open).toMatchObject([
-      { request: { kind: "approval", call: { tool: "refund", input: { amount: 90 } }, permission: { layer: "mode" } } },
+      {
+        request: {
+          kind: "approval",
+          call: { tool: "refund", input: { amount: 90 } },
+          permission: { layer: "mode" },
+        },
+      },
     ]);
-    const record = await session.answer(open[0]?.id ?? "", { action: "approve" }, { actor: "ada", channel: "test" });
+    const record = await session.answer(
+      open[0]?.id ?? "",
+      { action: "approve" },
+      { actor: "ada", channel: "test" },
+    );
     expect(record).toMatchObject({ status: "answered", answered: { actor: "ada", channel: "test" } });
     await until(scenario, session.id, "idle");
     expect(done).toEqual(["A1:90"]);
     const log = await scenario.log(session);
-    expect(story(log)).toMatch(/assistantMessage interrupted runPaused interruptResolved toolStarted toolFinished/);
+    expect(story(log)).toMatch(
+      /assistantMessage interrupted runPaused interruptResolved toolStarted toolFinished/,
+    );
     expect(log.find((entry) => entry.type === "toolStarted")).toMatchObject({
       permission: { layer: "person", by: "ada" },
     });
   });
 
   test.each<[string, InterruptAnswer, string[], string, RegExp]>([
-    ["edit", { action: "edit", input: { order: "A1", amount: 40 } }, ["A1:40"], "ok", /other arguments than yours.*40/],
-    ["reject", { action: "reject", feedback: "not on Friday" }, [], "denied", /ada does not allow it.*not on Friday/],
-    ["respond", { action: "respond", value: "was paid by hand" }, [], "answered", /ada has answered.*\n.*by hand/],
+    [
+      "edit",
+      { action: "edit", input: { order: "A1", amount: 40 } },
+      ["A1:40"],
+      "ok",
+      /other arguments than yours.*40/,
+    ],
+    [
+      "reject",
+      { action: "reject", feedback: "not on Friday" },
+      [],
+      "denied",
+      /ada does not allow it.*not on Friday/,
+    ],
+    [
+      "respond",
+      { action: "respond", value: "was paid by hand" },
+      [],
+      "answered",
+      /ada has answered.*\n.*by hand/,
+    ],
   ])("%s", async (_, answer, effects, outcome, text) => {
     await using scenario = await start(one);
     const { session, open } = await asked(scenario);
@@ -138,7 +165,9 @@ describe("a call that changes something", () => {
     await expect(session.answer(id, { action: "edit", input: { order: 1 } })).rejects.toMatchObject({
       code: "invalid_input",
     });
-    await expect(session.answer(id, { action: "raise", limitUsd: 1 })).rejects.toMatchObject({ code: "invalid_input" });
+    await expect(session.answer(id, { action: "raise", limitUsd: 1 })).rejects.toMatchObject({
+      code: "invalid_input",
+    });
     expect(await openOf(scenario, session.id)).toHaveLength(1);
   });
 });
@@ -183,7 +212,9 @@ describe("several calls of one answer", () => {
     await session.answer(open[0]?.id ?? "", { action: "approve", always: "session" });
     await until(scenario, session.id, "idle");
     expect(done).toEqual(["A1:1", "A2:2"]);
-    expect(await scenario.runtime.sessions.interrupts({ sessionId: session.id, status: "closed" })).toHaveLength(1);
+    expect(
+      await scenario.runtime.sessions.interrupts({ sessionId: session.id, status: "closed" }),
+    ).toHaveLength(1);
   });
 
   test("independent ones do not wait for each other", async () => {
@@ -217,8 +248,13 @@ describe("while a call waits", () => {
     await using scenario = await start(one);
     const { session, open } = await asked(scenario);
     await session.stop();
-    expect(await scenario.runtime.sessions.get(session.id)).toMatchObject({ status: "idle", lastRunEnd: "stopped" });
-    await expect(session.answer(open[0]?.id ?? "", { action: "approve" })).rejects.toMatchObject({ code: "conflict" });
+    expect(await scenario.runtime.sessions.get(session.id)).toMatchObject({
+      status: "idle",
+      lastRunEnd: "stopped",
+    });
+    await expect(session.answer(open[0]?.id ?? "", { action: "approve" })).rejects.toMatchObject({
+      code: "conflict",
+    });
     expect(done).toEqual([]);
   });
 
@@ -227,7 +263,9 @@ describe("while a call waits", () => {
     const { session, open } = await asked(scenario);
     const all = await Promise.allSettled(
       Array.from({ length: 50 }, (_, i) =>
-        session.answer(open[0]?.id ?? "", i % 2 === 0 ? { action: "approve" } : { action: "reject" }, { actor: `p${i}` }),
+        session.answer(open[0]?.id ?? "", i % 2 === 0 ? { action: "approve" } : { action: "reject" }, {
+          actor: `p${i}`,
+        }),
       ),
     );
     expect(all.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
@@ -395,6 +433,23 @@ describe("modes", () => {
     await until(scenario, session.id, "idle");
     expect(resultOf(await scenario.log(session))?.outcome).toBe("denied");
     expect(await openOf(scenario, session.id)).toEqual([]);
+  });
+
+  test("a message that brings another one is one thing with it: both count, or neither", async () => {
+    await using scenario = await start(one);
+    const { session } = await asked(scenario);
+    const blocks = [{ type: "text" as const, text: "and now?" }];
+    const message = { blocks, mode: "plan", delivery: "reject" } as const;
+    const { sessions } = scenario.runtime;
+    await expect(sessions.send(session.id, message)).rejects.toMatchObject({ code: "conflict" });
+    expect(await sessions.permissions(session.id)).toMatchObject({ mode: "default" });
+    expect(await openOf(scenario, session.id)).toHaveLength(1);
+
+    await sessions.stop(session.id);
+    await sessions.send(session.id, message);
+    await until(scenario, session.id, "idle");
+    expect(await sessions.permissions(session.id)).toMatchObject({ mode: "plan" });
+    expect(JSON.stringify(scenario.model.requests.at(-1)?.messages)).toContain("plan mode");
   });
 
   test("bypass needs whoever starts the process", async () => {

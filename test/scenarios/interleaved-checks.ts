@@ -80,7 +80,7 @@ function allows(answer: InterruptAnswer): boolean {
   return (
     answer.action === "approve" ||
     answer.action === "edit" ||
-    (answer.action === "expired" && answer.then === "approve")
+    (answer.action === "expired" && answer.onExpire === "approve")
   );
 }
 

@@ -96,8 +96,7 @@ test.each<[InterruptAnswer, string | null, number | undefined, string]>([
   [{ action: "reject", feedback: "not on Friday" }, "ada", undefined, "rejected by ada: not on Friday"],
   [{ action: "edit", input: { a: 1 } }, "ada", undefined, 'changed by ada: {"a":1}'],
   [{ action: "respond", value: "yes\u001b[2J" }, "ada", undefined, "answered by ada: yes"],
-  // biome-ignore lint/suspicious/noThenProperty: its name in the log; nothing waits for it.
-  [{ action: "expired", then: "deny" }, "clock", 5, "nobody answered in time: denied"],
+  [{ action: "expired", onExpire: "deny" }, "clock", 5, "nobody answered in time: denied"],
   [{ action: "abandoned" }, null, 5, "nobody answered for so long that the run is given up"],
   [{ action: "withdrawn" }, null, undefined, "nobody has to be asked any more"],
 ])("%j by %j after %j: %s", (answer, actor, waited, words) => {

@@ -168,7 +168,7 @@ export function answerWords(answer: InterruptAnswer): AnswerWords {
     case "skip":
       return { done: "left as it is", rest: "" };
     case "expired":
-      return { done: `nobody answered in time: ${EXPIRED[answer.then]}`, rest: "", byNobody: true };
+      return { done: `nobody answered in time: ${EXPIRED[answer.onExpire]}`, rest: "", byNobody: true };
     case "abandoned":
       return { done: "nobody answered for so long that the run is given up", rest: "", byNobody: true };
     case "stale":

@@ -76,7 +76,7 @@ const says = (answer: InterruptAnswer, callId = "a", actor = "ada"): NewEntry =>
   ...(answer.action === "expired" ? {} : { actor }),
 });
 const approve = (callId = "a") => says({ action: "approve" }, callId);
-const expires = (then: OnExpire) => says({ action: "expired", then });
+const expires = (onExpire: OnExpire) => says({ action: "expired", onExpire });
 
 const byAda = { layer: "person", by: "ada" };
 const askPerson = { type: "ask", whom: "person" };

@@ -213,7 +213,7 @@ function answeredInstead(call: OpenCall): CallPlan | null {
         permission,
       };
     case "expired":
-      if (answer.then === "approve") return null;
+      if (answer.onExpire === "approve") return null;
       return { type: "finish", call, outcome: "expired", text: expiredText(call.name), permission: EXPIRED };
     default:
       return null;

@@ -257,7 +257,7 @@ export function dueInterrupts(
 }
 
 function answerOfTime({ abandonAt = Infinity, onExpire }: InterruptRequest, now: number): InterruptAnswer {
-  return now >= abandonAt ? { action: "abandoned" } : { action: "expired", then: onExpire ?? "deny" };
+  return now >= abandonAt ? { action: "abandoned" } : { action: "expired", onExpire: onExpire ?? "deny" };
 }
 
 const CONDITIONS: Readonly<Record<InterruptStatus, string>> = {
