@@ -287,7 +287,7 @@ const entries = [
     ...header,
     type: z.literal("modeChanged"),
     mode: permissionModeSchema,
-    inboxId: z.string(),
+    inboxId: optionalText,
     actor: optionalText,
   }),
   z.strictObject({

@@ -151,17 +151,10 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
         ...withoutUndefined({
           model: message.model,
           delivery: delivery === "reject" || delivery === "steer" ? undefined : delivery,
+          mode: message.mode,
           actor,
         }),
       };
-      if (message.mode !== undefined) {
-        const key = idempotencyKey === undefined ? undefined : `${idempotencyKey}\nmode`;
-        await log.enqueue(
-          sessionId,
-          withoutUndefined({ type: "mode", mode: message.mode, actor } as const),
-          key,
-        );
-      }
       const { id, duplicate } = await log.enqueue(sessionId, command, idempotencyKey, {
         onlyIfIdle: delivery === "reject",
         runs: { agent: agent?.limits.runs ?? null, tenant: tenantLimits.runs },

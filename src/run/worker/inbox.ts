@@ -29,7 +29,7 @@ function factsOf(item: InboxItem, state: SessionState): readonly NewEntry[] {
   const { id, command } = item;
   switch (command.type) {
     case "message": {
-      const { blocks, model, delivery, actor } = command;
+      const { blocks, model, delivery, mode, actor } = command;
       const message = withoutUndefined({
         type: "userMessage",
         inboxId: id,
@@ -38,9 +38,12 @@ function factsOf(item: InboxItem, state: SessionState): readonly NewEntry[] {
         delivery,
         actor,
       } as const);
-      return delivery === "interrupt" && state.run !== null
-        ? [{ type: "stopRequested", reason: "a message interrupted it" }, message]
-        : [message];
+      const isInterrupting = delivery === "interrupt" && state.run !== null;
+      return [
+        ...(isInterrupting ? [{ type: "stopRequested", reason: "a message interrupted it" } as const] : []),
+        ...(mode === undefined ? [] : [withoutUndefined({ type: "modeChanged", mode, actor } as const)]),
+        message,
+      ];
     }
     case "stop":
       return [withoutUndefined({ type: "stopRequested", inboxId: id, reason: command.reason } as const)];

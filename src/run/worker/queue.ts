@@ -76,6 +76,8 @@ export type Command =
       readonly model?: string;
       /** What becomes of it when a run goes on. */
       readonly delivery?: Delivery;
+      /** The session works in this mode from now on, also where the message waits for another run to end. */
+      readonly mode?: PermissionMode;
       /** Who sent it, where the sender said so. */
       readonly actor?: string;
     }
