@@ -404,6 +404,16 @@ const approvals = z
   .refine(({ onExpire, escalateTo }) => onExpire !== "escalate" || escalateTo.length > 0, {
     path: ["escalateTo"],
     error: "this field is missing: who is asked when nobody else has answered?",
+  })
+  .superRefine(({ approvers, escalateTo, onExpire, quorum }, context) => {
+    const atMost = (names: readonly string[], who: string) => {
+      const most = new Set(names).size;
+      if (most === 0 || quorum <= most) return;
+      const message = `expected at most ${most}: there are not more ${who}`;
+      context.addIssue({ code: "custom", path: ["quorum"], message });
+    };
+    atMost(approvers, "approvers");
+    if (onExpire === "escalate") atMost(escalateTo, "people in escalateTo");
   });
 
 const limits = z.strictObject({

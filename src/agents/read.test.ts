@@ -180,6 +180,18 @@ test.each([
     "expected less than model.contextWindow, which prompt and answer share, got the number 8000",
   ],
   [
+    '"approvals": {"approvers": ["ada", "bob", "ada"], "quorum": 3}',
+    "3:51 approvals.quorum",
+    "expected at most 2: there are not more approvers, got the number 3",
+    "Example: 1",
+  ],
+  [
+    '"approvals": {"escalateTo": ["eve"], "onExpire": "escalate", "quorum": 2}',
+    "3:62 approvals.quorum",
+    "expected at most 1: there are not more people in escalateTo, got the number 2",
+    "Example: 1",
+  ],
+  [
     '"permissions": {"deny": ["shell(git push*"]}',
     "3:26 permissions.deny[0]",
     'not a rule: the closing ")" is missing at its end, got the text "shell(git push*"',

@@ -4,13 +4,15 @@ import type { OpenCall, RunState } from "../../log/state.ts";
 
 /** On which terms a person is asked now: who, until when, and what then. @pure */
 export function termsOf(
-  { approvals }: Agent,
+  { approvals }: Pick<Agent, "approvals">,
   { actors }: Pick<RunState, "actors">,
   { rounds, askedAt }: Pick<OpenCall, "rounds" | "askedAt">,
   now: number,
 ): InterruptTerms {
   const { expiresAfterMs, onExpire, escalateTo, excludeRequester, quorum } = approvals;
-  const isEscalated = rounds > 0 && onExpire === "escalate";
+  const who = { approvers: approvals.approvers, excluded: excludeRequester ? actors : [], quorum };
+  // Nobody waits for the time of those who may not answer.
+  const isEscalated = onExpire === "escalate" && (rounds > 0 || !isEnough(who));
   const approvers = isEscalated ? escalateTo : approvals.approvers;
   const deadline =
     expiresAfterMs === null
@@ -33,6 +35,26 @@ export function termsOf(
   };
 }
 
+/** Whether the people who may answer are enough to answer it, or time answers in their place. @pure */
+export function canBeAnswered({
+  approvers = [],
+  excluded = [],
+  quorum = 1,
+  onExpire,
+}: InterruptTerms): boolean {
+  return onExpire === "approve" || isEnough({ approvers, excluded, quorum });
+}
+
+/** Where nobody is named there are others. */
+function isEnough({
+  approvers,
+  excluded,
+  quorum,
+}: Required<Pick<InterruptTerms, "approvers" | "excluded" | "quorum">>) {
+  const left = new Set(approvers.filter((name) => !excluded.includes(name)));
+  return approvers.length === 0 || left.size >= quorum;
+}
+
 /** Of what a tool wants to know: nothing is approved of, so that one answer is enough, also of whoever sent the message. @pure */
 export function termsOfQuestion(
   agent: Agent,
@@ -40,6 +62,6 @@ export function termsOfQuestion(
   call: Pick<OpenCall, "rounds" | "askedAt">,
   now: number,
 ): InterruptTerms {
-  const { excluded: _, quorum: __, ...terms } = termsOf(agent, run, call, now);
-  return terms;
+  const approvals = { ...agent.approvals, excludeRequester: false, quorum: 1 };
+  return termsOf({ approvals }, run, call, now);
 }

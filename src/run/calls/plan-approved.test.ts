@@ -18,6 +18,7 @@ import {
   userSays,
 } from "../../testing/log-builder.ts";
 import { defineTool } from "../../tools/define.ts";
+import { termsOf } from "../approvals/terms.ts";
 import { nextCall } from "./next-call.ts";
 import { bindingOf } from "./permit.ts";
 import { planCall } from "./plan-call.ts";
@@ -282,6 +283,60 @@ describe("who else decides", () => {
     ["then a person", [classified("ask"), asked(), approve()], { type: "run", permission: byAda }],
   ])("a classifier: %s", (_name, facts, plan) => {
     expect(plans([...called("pay"), ...facts], open)).toMatchObject([plan]);
+  });
+});
+
+describe("a question that nobody could answer", () => {
+  const terms = (approvals: Partial<Agent["approvals"]>, policy = tester.policy) =>
+    agentWith([pay, look], { policy, approvals: { ...tester.approvals, ...approvals } });
+  const said = (actor: string): NewEntry => ({ type: "userMessage", blocks: [], inboxId: actor, actor });
+  const byAdaAndBob = [created(), said("ada"), said("bob")];
+  const facts = [...byAdaAndBob, ...called("pay").slice(2)];
+  const excluding = { excludeRequester: true, approvers: ["ada", "bob"] };
+  const refusal = {
+    type: "finish",
+    outcome: "denied",
+    permission: { layer: "person", by: "nobody may answer" },
+    text: expect.stringContaining("ada, bob"),
+  };
+
+  it.each<[string, Agent, object]>([
+    ["is not asked", terms(excluding), refusal],
+    [
+      "nor where too few are left",
+      terms({ ...excluding, approvers: ["ada", "bob", "eve"], quorum: 2 }),
+      refusal,
+    ],
+    ["where somebody is left it is", terms({ ...excluding, approvers: ["ada", "eve"] }), askPerson],
+    ["and where anybody may", terms({ excludeRequester: true }), askPerson],
+    [
+      "and where time answers in their place",
+      terms({ ...excluding, onExpire: "approve", expiresAfterMs: 1 }),
+      askPerson,
+    ],
+    [
+      "what rules forbid is forbidden by them",
+      terms(excluding, deciding("deny")),
+      { permission: { layer: "rules" } },
+    ],
+  ])("%s", (_name, agent, plan) => {
+    expect(plans(facts, agent)).toMatchObject([plan]);
+  });
+
+  it("goes at once to those above them", () => {
+    const agent = terms({ ...excluding, onExpire: "escalate", escalateTo: ["eve"], expiresAfterMs: 9 });
+    expect(plans(facts, agent)).toMatchObject([askPerson]);
+    const { run } = situationOf(facts, agent);
+    expect(termsOf(agent, run, { rounds: 0, askedAt: null }, 1)).toMatchObject({
+      approvers: ["eve"],
+      expiresAt: 10,
+      onExpire: "deny",
+    });
+  });
+
+  it("about an outcome is not asked either", () => {
+    const agent = terms({ ...excluding, unknownOutcome: "ask" }, deciding("allow"));
+    expect(plans([...facts, toolStarts("a", "pay", "once")], agent)).toMatchObject([{ outcome: "unknown" }]);
   });
 });
 

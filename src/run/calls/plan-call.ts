@@ -14,6 +14,7 @@ import {
 import type { Decision } from "../../permissions/policy.ts";
 import { unknownText } from "../../tools/execute.ts";
 import type { ParsedInput, Tool } from "../../tools/tool.ts";
+import { canBeAnswered, termsOf } from "../approvals/terms.ts";
 import { askOf, vetoOf } from "../hooks.ts";
 import { isTimeUp } from "../time-limit.ts";
 import { doneText, expiredText, rejectedText, respondedText } from "./answer-text.ts";
@@ -163,17 +164,28 @@ function permit(call: OpenCall, tool: Tool, input: unknown, situation: Situation
       if (questionAbout(call.callId, run) !== undefined) return { type: "wait", call };
       const binding = bindingOf(tool, call.input, agent);
       const ask = { type: "ask", call, tool, input, binding, decision } as const;
-      if (decision.type === "ask") return { ...ask, whom: "person" };
+      const askPerson = (why: Decision): CallPlan =>
+        nobodyFor(call, situation) ?? { ...ask, whom: "person", decision: why };
+      if (decision.type === "ask") return askPerson(decision);
       if (classified?.binding !== binding) return { ...ask, whom: "classifier" };
       const by = { layer: "classifier", by: classified.reason } as const;
       if (classified.decision === "allow") return start(by);
       if (classified.decision === "deny")
         return refused(call, classifierText(call.name, classified.reason), by);
-      return { ...ask, whom: "person", decision: { ...decision, permission: by, reason: classified.reason } };
+      return askPerson({ ...decision, permission: by, reason: classified.reason });
     }
     default:
       return unreachable(decision.type);
   }
+}
+
+/** A question that nobody could answer is not asked. */
+function nobodyFor(call: OpenCall, { run, agent, now }: Situation): CallPlan | null {
+  if (canBeAnswered(termsOf(agent, run, call, now))) return null;
+  const text =
+    `${call.name} was not started: a person has to allow it. Those who may are ${agent.approvals.approvers.join(", ")}, ` +
+    `and too few of them have not asked for it themselves (${run.actors.join(", ")}). Say what you cannot do.`;
+  return refused(call, text, { layer: "person", by: "nobody may answer" });
 }
 
 /** Mode and rules first: what they deny is not asked about. A hook that wants a person to decide can only make it stricter. */
@@ -378,9 +390,8 @@ function unknownOutcome(
   if (agent.approvals.unknownOutcome === "tell" || isEnding(run) || isCrashLooping(run)) return unknown;
   const { approval } = call;
   if (approval === null || approval.binding !== null) {
-    return questionAbout(call.callId, run) === undefined
-      ? { type: "askOutcome", call, why }
-      : { type: "wait", call };
+    if (questionAbout(call.callId, run) !== undefined) return { type: "wait", call };
+    return nobodyFor(call, situation) === null ? { type: "askOutcome", call, why } : unknown;
   }
   const permission = permissionOf(approval);
   const parsed = tool && parse(tool, call.input);
