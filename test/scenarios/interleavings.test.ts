@@ -43,6 +43,7 @@ test.each(SEEDS)("seed %i", async (seed) => {
     for (let step = 0; step < ACTIONS; step++) {
       await sleep(random() * 25);
       home = await act(home, session.id, dataDir, world, random);
+      if (random() < 0.4) await settled(home, session.id);
       await checkWaiting(home, session.id);
     }
     await atRest(home, session.id, random);
@@ -89,17 +90,17 @@ function nameOf(entry: Entry): string {
 async function act(home: Home, id: string, dataDir: string, world: World, random: Random): Promise<Home> {
   const { sessions } = home.runtime;
   const draw = random();
-  if (draw < 0.4) {
+  if (draw < 0.34) {
     const delivery = pick(["steer", "steer", "followUp", "interrupt"] as const, random);
     await sessions.send(id, { blocks: [{ type: "text", text: `message ${random()}` }], delivery });
-  } else if (draw < 0.48) {
+  } else if (draw < 0.4) {
     // Stops what is under way; its end is not waited for.
     sessions.stop(id).catch(() => {});
-  } else if (draw < 0.74) {
+  } else if (draw < 0.64) {
     await answerInterrupts(home.runtime, id, random, 0.7);
-  } else if (draw < 0.8) {
+  } else if (draw < 0.78) {
     await sessions.setMode(id, pick(["default", "default", "auto", "plan", "dontAsk"] as const, random));
-  } else if (draw < 0.85) {
+  } else if (draw < 0.86) {
     const list = pick(["allow", "ask", "ask", "deny"] as const, random);
     await sessions.addRule(id, { scope: "session", list, rule: `pay(amount=${pick([1, 2], random)})` });
   } else if (draw < 0.97) {
@@ -152,6 +153,15 @@ function answerTo(
         ],
         random,
       );
+  }
+}
+
+/** Until it has done what it can, or for a moment. */
+async function settled({ runtime }: Home, id: string): Promise<void> {
+  for (let i = 0; i < 30; i++) {
+    const { status } = await runtime.sessions.get(id);
+    if (status === "waiting" || status === "idle") return;
+    await sleep(5);
   }
 }
 
