@@ -17,9 +17,17 @@ import { damaged } from "./seal.ts";
 const OBJECTS = `${SNAPSHOTS}/objects`;
 const MANIFESTS = `${SNAPSHOTS}/manifests`;
 
-/** The snapshots that an entry speaks of. */
+/** The snapshots that an entry speaks of: what the files were kept as, or what they became by a fork or a move. */
 export function snapshotsIn(entry: Entry): readonly string[] {
-  return "snapshot" in entry && typeof entry.snapshot === "string" ? [entry.snapshot] : [];
+  switch (entry.type) {
+    case "workspaceSaved":
+      return [entry.snapshot];
+    case "sessionCreated":
+    case "headMoved":
+      return entry.files?.snapshot === undefined ? [] : [entry.files.snapshot];
+    default:
+      return [];
+  }
 }
 
 /** Those of the wanted ones that are there, in order, and their members. @throws AppError `corrupt` when one of them is damaged. */

@@ -263,6 +263,28 @@ describe("a round trip", () => {
     expect(await there.store.files("g")).toMatchObject({ due: null });
   });
 
+  test("takes along what the files were when a session was forked, or moved back", async () => {
+    await using here = await openHome("here");
+    await using there = await openHome("there");
+    const { signal } = new AbortController();
+    const workspace = await fill(here, "s");
+    const first = await here.snapshots.take(workspace, null, { signal });
+    await writeFile(join(workspace, "src/main.ts"), "changed");
+    const second = await here.snapshots.take(workspace, first.id, { signal });
+    await makeSession(here, "s", said("hello"), run, ended);
+    const head = (await here.store.session("s"))?.headId ?? "";
+    await here.store.fork("s", head, "f", { files: { from: "now", snapshot: first.id, skipped: 0 } });
+    const hold = await here.store.hold("f", { atRest: true });
+    if (hold === undefined) throw new Error("no hold");
+    const spent = { usage: fold([]).usage, costUsd: 0, unpricedCalls: 0, lostUsd: 0 };
+    const files = { from: "now", snapshot: second.id, skipped: 0 } as const;
+    await here.store.rewind(hold, { to: head, leaving: [], moved: { type: "headMoved", spent, files } });
+    await here.store.letGo(hold);
+    await there.transfer.import(bytes(await fileOf(here, "f")));
+    expect(await there.snapshots.has(first.id)).toBe(true);
+    expect(await there.snapshots.has(second.id)).toBe(true);
+  });
+
   test("takes the log alone where that is wanted, and says so in the manifest", async () => {
     await using here = await openHome("here");
     await using there = await openHome("there");
