@@ -165,7 +165,7 @@ function tooNew(version: number, { holdfast }: Record<string, unknown>): AppErro
 
 interface MemberWriter {
   write(member: Member, content: AsyncIterable<Uint8Array>): Promise<void>;
-  /** Makes links, and directories read-only that are. Nothing is written below them any more. */
+  /** Makes links, and directories read-only that are. Nothing is written below them any more; all of it survives a power cut. */
   finish(): Promise<void>;
 }
 
@@ -180,7 +180,10 @@ function memberWriter(directory: string): MemberWriter {
           return;
         case "directory":
           await mkdir(path, { mode: 0o700 });
-          late.push(() => chmod(path, member.mode));
+          late.push(async () => {
+            await syncFolder(path);
+            await chmod(path, member.mode);
+          });
           return;
         case "link":
           late.push(() => symlink(member.target, path));
@@ -206,8 +209,14 @@ async function writeFileMember(
     written += piece.length;
     await file.writeFile(piece);
   }
+  await file.sync();
   if (written !== size || hash.digest("hex") !== expected) {
     throw damaged(`"${shown(name)}" is not what it was when it was exported`);
   }
   await file.chmod(mode);
+}
+
+async function syncFolder(path: string): Promise<void> {
+  await using folder = await open(path, "r");
+  await folder.sync();
 }

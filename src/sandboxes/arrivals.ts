@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { AppError } from "../lib/errors.ts";
 import { abandonedDrafts, draftOf, livingDrafts, removeTree } from "./leftovers.ts";
@@ -37,6 +37,7 @@ export async function arrive<T>(arrival: Arrival, make: () => Promise<T>): Promi
       await removeTree(workspace);
     }
     await rename(directory, workspace);
+    await syncFolder(dirname(workspace));
     return await madeOrRemoved(workspace, make);
   } finally {
     await rm(note, { force: true });
@@ -60,6 +61,12 @@ async function madeOrRemoved<T>(workspace: string, make: () => Promise<T>): Prom
     await removeTree(workspace);
     throw error;
   }
+}
+
+/** The session, which comes next, survives a power cut. */
+async function syncFolder(path: string): Promise<void> {
+  await using folder = await open(path, "r");
+  await folder.sync();
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -172,17 +172,23 @@ function isDeflated(kept: Uint8Array): boolean {
 
 async function* unpacked(path: string): AsyncGenerator<Uint8Array> {
   await using file = await open(path, "r");
-  const { buffer: kind } = await file.read(Buffer.alloc(1), 0, 1, 0);
-  const rest = chunksOf(file, 1);
-  yield* isDeflated(kind) ? inflated(rest) : rest;
+  const chunks = chunksOf(file);
+  const first = (await nextOf(chunks)) ?? new Uint8Array();
+  async function* rest() {
+    yield first.subarray(1);
+    yield* chunks;
+  }
+  yield* isDeflated(first) ? inflated(rest()) : rest();
 }
 
-async function* chunksOf(file: FileHandle, from: number): AsyncGenerator<Uint8Array> {
-  for (let position = from; ; ) {
+async function* chunksOf(file: FileHandle): AsyncGenerator<Uint8Array> {
+  for (let position = 0; ; ) {
     const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(CHUNK), 0, CHUNK, position);
     if (bytesRead === 0) return;
     position += bytesRead;
     yield buffer.subarray(0, bytesRead);
+    // Nobody writes to it, so that is its end.
+    if (bytesRead < CHUNK) return;
   }
 }
 

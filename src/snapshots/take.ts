@@ -225,6 +225,8 @@ async function* contentOf(handle: FileHandle, size: number, signal: AbortSignal)
     if (bytesRead === 0) return;
     position += bytesRead;
     yield buffer.subarray(0, bytesRead);
+    // Of a file that is its end; asking once more costs as much as reading a small one.
+    if (bytesRead < wanted) return;
   }
 }
 
