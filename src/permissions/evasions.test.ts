@@ -488,6 +488,29 @@ const EVASIONS: Readonly<Record<string, readonly string[]>> = {
     "docker run -v .:/x alpine rm /x/y",
     "make --eval='$(shell rm x)'",
   ],
+  "options that are cut short": [
+    "git fetch --upload-pa='rm x' .",
+    "git pull --upl='rm x' .",
+    "git push --rece='rm x' .",
+    "git clone --templ=y . z",
+    "git log -p --textc",
+    "git diff --ext-d",
+    "sort --comp rm y",
+    "sort --co=rm y",
+    "tar tf y --us 'rm x'",
+    "tar -tf y --use='rm x'",
+    "tar -xf y --rs='rm x'",
+    "tar -xf y --rmt-command='rm x'",
+    "tar -xMf y --inf='rm x'",
+    "split --fi='rm x' y",
+    "rsync --rs='rm x' a b:c",
+    "man --pa='rm x' ls",
+    "make --ev='$(shell rm x)'",
+    "curl --conf y",
+    "npm test --script-she='rm x'",
+    "nm --plug ./x y",
+    "nm --plugin=./x y",
+  ],
   "grammar that is not": [
     "rm x ; if",
     "ls ; 'rm x",
@@ -505,6 +528,19 @@ for (const [kind, lines] of Object.entries(EVASIONS)) {
     expect(typesOf(line)).not.toContain("allow");
   });
 }
+
+test.each(["date -f .env", "date --fil .env", "wc --files0-from=.env", "du --files0-from .env"])(
+  "what it cannot make sense of it shows: %s",
+  (command) => {
+    const policy = policyOf({ ...none, deny: ["read(.env*)"] });
+    const call = { name: "shell", input: { command }, effect: "reconcile" } as const;
+    expect(policy(call, { mode: "bypass", rules: [] }).type).not.toBe("allow");
+  },
+);
+
+test("a shell within a program that reads is no reading", () => {
+  expect(typesOf("echo 'save x' | xmllint --shell y")[0]).toBe("ask");
+});
 
 test("there are a few hundred of them", () => {
   expect(Object.values(EVASIONS).flat().length).toBeGreaterThan(300);

@@ -4,15 +4,17 @@ import { isSimpleSed } from "./sed.ts";
 
 /**
  * Options and arguments by which commands that look harmless run others. They make a line opaque: a rule that allows `git log*` does
- * not mean `git -c core.pager=... log`. Matched against the words after the name, each between two line feeds.
+ * not mean `git -c core.pager=... log`. Matched against the words after the name, each between two line feeds. Most programs take the
+ * beginning of a long option for the whole of it, so only as much of one stands here as tells it from others.
  */
 const RUNS_OTHERS: readonly (readonly [names: string, words: RegExp])[] = [
-  ["tar bsdtar gtar", /\n(?:--(?:to-c|checkpoint-a|use-c|rsh-c|info-s|new-v)|-[a-zA-Z]*[IF])/],
-  ["rsync", /\n(?:-\w*e|--rsh|--rsync-path)/],
-  ["man", /\n(?:-\w*[PH]|--pager|--html|-\w*C|--config-file)/],
-  ["less more most", /\n\+|\n-\w*[koO]|\n--(?:lesskey|log-file|LOG-FILE)/],
-  ["sort gsort", /\n--compress-p/],
-  ["split", /\n--filter/],
+  ["tar bsdtar gtar", /\n(?:--(?:to-c|checkpoint-a|us|rs|rmt|inf|new-)|-[a-zA-Z]*[IF])/],
+  ["rsync", /\n(?:-\w*e|--rs)/],
+  ["man", /\n(?:-\w*[PHC]|--pa|--ht|--con)/],
+  ["less more most", /\n\+|\n-\w*[koO]|\n--(?:les|log|LOG)/],
+  ["sort gsort", /\n--co/],
+  ["split", /\n--fi/],
+  ["nm objdump size strings readelf ar ranlib", /\n--pl/],
   ["rg ripgrep", /\n--(?:pre|hostname-bin)/],
   ["fd fdfind", /\n(?:-\w*[xX]|--exec)/],
   ["ssh scp sftp", /\n-\w*[oFSDWw]|\n-J/],
@@ -20,13 +22,13 @@ const RUNS_OTHERS: readonly (readonly [names: string, words: RegExp])[] = [
   ["gdb lldb", /[\s\S]/],
   ["zip", /\n(?:-TT|--unzip-command)/],
   ["tcpdump", /\n-\w*z/],
-  ["make gmake", /\n(?:--eval|-\w*E|SHELL=|MAKEFLAGS=|[\w.]+[:+?!]?=[^\n]*[$`;|&])/],
-  ["npm pnpm yarn", /\n--(?:script-shell|node-options|shell|prefix-exec)/],
+  ["make gmake", /\n(?:--ev|-\w*E|SHELL=|MAKEFLAGS=|[\w.]+[:+?!]?=[^\n]*[$`;|&])/],
+  ["npm pnpm yarn", /\n--(?:script-|node-o|shell|prefix-exec)/],
   ["cargo", /\n--config/],
   ["go", /\n-{1,2}(?:exec|toolexec|vettool)/],
   ["docker podman", /\n(?:-H|--host|--config)/],
   ["pip pip3", /\n--(?:python|global-option|install-option|config-settings)/],
-  ["curl", /\n(?:-\w*K|--config)/],
+  ["curl", /\n(?:-\w*K|--conf)/],
   ["wget", /\n--(?:use-askpass|execute|config|output-document)=?.*\brc\b|\n-\w*e/],
   ["strip ld gcc g++ cc clang", /\n-(?:wrapper|fplugin|B|specs|fuse-ld)/],
   ["openssl", /\n-(?:engine|provider-path|config)/],
@@ -90,6 +92,17 @@ const HARMLESS_SETTINGS =
 const GIT_RUNS =
   /^(?:--exec-path=.|--config-env|--upload-pack|--receive-pack|--exec|--extcmd|--open-files-in-pager|--ext-diff|--textconv|--template|--gpg-program|--to-cmd|--cc-cmd|--sendmail-cmd|--tree-filter|--index-filter|--msg-filter|--env-filter|--commit-filter|--parent-filter|--tag-name-filter|--setup|--remote-sudo|--open)/;
 
+/** Of those, what a subcommand takes for the whole when it is cut short. */
+const GIT_RUNS_CUT =
+  "--upload-pack --receive-pack --exec --extcmd --open-files-in-pager --ext-diff --textconv --template".split(
+    " ",
+  );
+
+function isCutShort(arg: string): boolean {
+  const [option = ""] = arg.split("=", 1);
+  return option.length > 4 && option !== "--text" && GIT_RUNS_CUT.some((long) => long.startsWith(option));
+}
+
 function executedByGit(args: readonly string[]): string | null {
   let at = 0;
   for (; at < args.length; at++) {
@@ -103,7 +116,7 @@ function executedByGit(args: readonly string[]): string | null {
     else if (GIT_RUNS.test(arg) || /^-c./.test(arg)) return `git ${arg} can make git run commands`;
   }
   const [subcommand = "", ...rest] = args.slice(at);
-  if (rest.some((arg) => GIT_RUNS.test(arg) || /^(?:ext|fd)::/.test(arg)))
+  if (rest.some((arg) => GIT_RUNS.test(arg) || isCutShort(arg) || /^(?:ext|fd)::/.test(arg)))
     return `an option of git ${subcommand} can run commands`;
   const runs: Readonly<Record<string, RegExp>> = {
     grep: /^-\w*O/,

@@ -20,7 +20,7 @@ const TALKS = new Set(
 
 export function readsOf(words: readonly string[]): readonly NamedFile[] {
   const name = baseName(words[0] ?? "");
-  if (TALKS.has(name)) return [];
+  if (TALKS.has(name) && !listsFiles(name, words)) return [];
   const onlyReads = rowOf(words)?.reversibility === "none";
   const isCertain = onlyReads || /^(?:cp|dd|tar|zip|tee|scp|rsync|curl)$/.test(name);
   const paths = [...pathsIn(words), ...valuesIn(words)];
@@ -30,6 +30,11 @@ export function readsOf(words: readonly string[]): readonly NamedFile[] {
   // Without a path, a search begins where it is.
   const all = searches && wholeTree && pathsIn(words).length <= 1 ? [...paths, "."] : paths;
   return all.map((path) => ({ path, isCertain, wholeTree }));
+}
+
+/** `date -f x`, `wc --files0-from=x`: what they cannot make sense of they show. */
+function listsFiles(name: string, words: readonly string[]): boolean {
+  return /^(?:date|du|wc)$/.test(name) && words.some((word) => /^(?:-[^-]*f|--fil)/.test(word));
 }
 
 /** `if=x`, `@x`, `key=x`, `host:x`: what stands behind a mark may be a file. */

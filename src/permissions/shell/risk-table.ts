@@ -61,7 +61,7 @@ export const riskTable: readonly RiskRow[] = [
   },
   { commands: "yq", unless: /\n(?:-\w*i|--inplace|--split-exp|-\w*s)/, ...reads },
   { commands: "man less more", unless: /\n(?:[+]|-\w*[PHoOkC]|--)/, ...reads },
-  { commands: "xmllint", unless: /\n--output|\n-\w*o/, ...reads },
+  { commands: "xmllint", unless: /\n--(?:output|shell)|\n-\w*o/, ...reads },
   {
     commands: "tar bsdtar",
     when: /\n-?-?(?:[a-zA-Z]*t[a-zA-Z]*|list)\n/,
