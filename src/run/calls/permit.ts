@@ -1,10 +1,17 @@
 import type { Agent } from "../../agents/agent.ts";
+import { errorMessage } from "../../lib/errors.ts";
 import { sha256 } from "../../lib/ids.ts";
 import { canonicalJson } from "../../lib/json.ts";
 import { FIND_TOOLS } from "../../log/call-tool.ts";
 import type { Permission, PermissionMode, Risk } from "../../log/entry.ts";
 import type { AddedRule, Approval, OpenCall, RunState, SessionState } from "../../log/state.ts";
-import type { Decision, PolicyCall, PolicySituation, RuleSet } from "../../permissions/policy.ts";
+import type {
+  Decision,
+  DeclaredRisk,
+  PolicyCall,
+  PolicySituation,
+  RuleSet,
+} from "../../permissions/policy.ts";
 import type { Tool } from "../../tools/tool.ts";
 
 /** What counts besides the agent's own rules: the mode of the session, rules of its users, and those that people have added. */
@@ -49,8 +56,19 @@ export function decide(tool: Tool, input: unknown, { policy }: Agent, situation:
 
 export function policyCall(tool: Tool, input: unknown): PolicyCall {
   const { name, effect } = tool;
-  const risk = typeof tool.risk === "function" ? tool.risk(input) : tool.risk;
+  const risk = declaredRisk(tool, input);
   return { name, input, effect, ...(risk === undefined ? {} : { risk }) };
+}
+
+/** A tool of a user that throws here (on arguments that do not fit any more, for example) must not end the run, nor go by itself. */
+function declaredRisk({ risk }: Tool, input: unknown): DeclaredRisk | undefined {
+  if (typeof risk !== "function") return risk;
+  try {
+    return risk(input);
+  } catch (error) {
+    const why = [`its tool could not say what it does: ${errorMessage(error)}`];
+    return { reversibility: "irreversible", reach: "outside", why };
+  }
 }
 
 const NO_RISK: Risk = { reversibility: "none", reach: "session", why: [] };
