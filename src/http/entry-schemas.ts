@@ -321,6 +321,9 @@ const entries = [
       unpricedCalls: z.int(),
       lostUsd: z.number(),
     }),
+    permissions: z.exactOptional(
+      z.strictObject({ mode: z.exactOptional(permissionModeSchema), rules: z.array(z.strictObject(rule)) }),
+    ),
     actor: optionalText,
   }),
   z.strictObject({

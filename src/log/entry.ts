@@ -447,6 +447,15 @@ export interface HeadMoved {
     readonly unpricedCalls: number;
     readonly lostUsd: number;
   };
+  /**
+   * What people have made of the session's permissions until now: a move undoes none of it. Absent in those of earlier releases:
+   * then what they were at that entry counts.
+   */
+  readonly permissions?: {
+    /** Absent: the agent's. */
+    readonly mode?: PermissionMode;
+    readonly rules: readonly Pick<RuleAdded, "scope" | "list" | "rule">[];
+  };
   readonly actor?: string;
 }
 

@@ -54,6 +54,20 @@ const calling = [
   modelSays([call("a", "x"), call("b", "y"), call("c", "z")]),
 ];
 
+test("a move undoes nothing that people have decided about what calls may do", () => {
+  const deny = { scope: "session", list: "deny", rule: "shell" } as const;
+  const allow = { scope: "session", list: "allow", rule: "write" } as const;
+  const before: readonly NewEntry[] = [created(), { type: "ruleAdded", ...allow }];
+  const moveTo = (more: object) => fold(entries(...before, { ...moved, ...more }));
+  expect(moveTo({ permissions: { mode: "plan", rules: [allow, deny] } })).toMatchObject({
+    mode: "plan",
+    rules: [allow, deny],
+  });
+  expect(moveTo({ permissions: { rules: [allow] } })).toMatchObject({ mode: null, rules: [allow] });
+  // Of an earlier release.
+  expect(moveTo({})).toMatchObject({ mode: null, rules: [allow] });
+});
+
 /** One of everything that can be under way at some point of a session. */
 const eventful: readonly NewEntry[] = [
   created(),

@@ -21,9 +21,13 @@ export function applyFork(state: Draft, entry: Entry & SessionCreated): void {
 }
 
 /** What stood behind the point that the head was moved to is not part of this path; what it cost is. */
-export function applyMove(state: Draft, { spent }: HeadMoved): void {
+export function applyMove(state: Draft, { spent, permissions }: HeadMoved): void {
   leaveRunBehind(state, MOVED_BEFORE_RESULT);
   Object.assign(state, spent);
+  if (permissions !== undefined) {
+    state.mode = permissions.mode ?? null;
+    state.rules = [...permissions.rules];
+  }
   // The calls of the branches that were left have results under their ids.
   state.knowsAllCallIds = false;
 }

@@ -197,6 +197,21 @@ describe("a session that is moved back", () => {
     expect(await notes(scenario, fork.id)).toBe("by hand\n");
   });
 
+  test("stays in the mode, and under the rules, that people have given it", async () => {
+    await using scenario = await start();
+    const { sessions } = scenario.runtime;
+    const session = await scenario.session();
+    await say(session, "hello");
+    const deny = { scope: "session", list: "deny", rule: "write" } as const;
+    await sessions.addRule(session.id, deny);
+    await sessions.setMode(session.id, "acceptEdits");
+    await say(session, "hello again");
+    await sessions.rewind(session.id, { to: "#1" });
+    expect(await sessions.permissions(session.id)).toMatchObject({ mode: "acceptEdits" });
+    await say(session, "note one");
+    expect(await notes(scenario, session.id)).toBeUndefined();
+  });
+
   test("loses no file that no snapshot holds", async () => {
     await using scenario = await start();
     const { sessions } = scenario.runtime;

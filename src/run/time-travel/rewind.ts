@@ -76,7 +76,7 @@ async function move(
   key: { readonly key: string; readonly fingerprint: string } | undefined,
 ): Promise<Entry & HeadMoved> {
   const { log, files, sandboxes } = ports;
-  const { run, usage, costUsd, unpricedCalls, lostUsd } = fold(await log.tail(hold.sessionId));
+  const { run, usage, costUsd, unpricedCalls, lostUsd, mode, rules } = fold(await log.tail(hold.sessionId));
   if (!keepFiles) await sandboxes.end(hold.sessionId);
   const present = await keepPresent(hold, ports);
   const then = keepFiles || present === null ? undefined : await filesFor(hold.sessionId, to, ports);
@@ -92,6 +92,7 @@ async function move(
     moved: {
       type: "headMoved",
       spent: { usage, costUsd, unpricedCalls, lostUsd },
+      permissions: { ...(mode === null ? {} : { mode }), rules },
       files: origin,
       ...withoutUndefined({ actor }),
     },
