@@ -8,7 +8,7 @@ import { type AgentDefinition, defineHook, defineTool, type Entry } from "../../
 import { createFakeClock, type Script } from "../../src/testing/testing.ts";
 import { type Scenario, startScenario } from "./in-process.ts";
 
-/** A run that waits for several answers, of which one comes long before the others: it goes on with what it can. */
+/** A run that waits for several answers: what one of them lets start, what has to wait, and what has to be asked once more. */
 
 let dataDir: string;
 let done: number[];
@@ -133,4 +133,27 @@ test("a call that is asked about behind its own question is asked of hooks again
   while (!outcomes(await scenario.log(session)).includes("denied")) await delay(5);
   expect(seen).toContainEqual({ amount: 90 });
   expect(done).toEqual([]);
+});
+
+test("what cannot be seen any more of what a call would change is asked about again", async () => {
+  let looks = 0;
+  const blind = {
+    ...pay,
+    async preview() {
+      looks += 1;
+      if (looks > 2) throw new Error("not to be seen");
+      return { type: "text", text: "the old one", basis: "1" } as const;
+    },
+  };
+  const { scenario, session } = await asked({ tools: [blind] }, clock());
+  await using _ = scenario;
+  const [first] = await openOf(scenario, session.id);
+  await session.answer(first?.id ?? "", { action: "approve" });
+  const about = async () =>
+    (await openOf(scenario, session.id)).find(({ request }) => "changedSince" in request);
+  while ((await about()) === undefined && done.length === 0) await delay(5);
+  expect(done).toEqual([]);
+  await session.answer((await about())?.id ?? "", { action: "approve" });
+  while (done.length === 0) await delay(5);
+  expect(done).toEqual([1]);
 });

@@ -56,7 +56,8 @@ async function hasChanged(
   // Arguments that a person has written are theirs to answer for.
   if (approval.answer.action !== "approve") return false;
   const preview = await previewOf(tool, input, writer, ports, control);
-  return preview !== null && preview.basis !== approval.basis;
+  // What cannot be shown any more may have changed.
+  return preview?.basis !== approval.basis;
 }
 
 async function askAgain(
