@@ -65,6 +65,13 @@ describe("a call that was not made", () => {
     });
   });
 
+  test("the search for tools needs no rule, and no rule forbids it", () => {
+    const question = { tool: "find_tools", input: { query: "pay" } };
+    const { decision, layers } = explainIn(agentOf({ deny: ["*"] }), question);
+    expect(decision).toMatchObject({ type: "allow", permission: { layer: "mode" } });
+    expect(layers.slice(0, 2)).toMatchObject([{ says: "pass" }, { layer: "mode", says: "allow" }]);
+  });
+
   test.each([
     [{ tool: "shel", input: {} }, /no tool "shel"/],
     [{ tool: "shell", input: {} }, /do not fit/],

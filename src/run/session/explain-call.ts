@@ -1,12 +1,14 @@
 import type { Agent } from "../../agents/agent.ts";
+import { toolNamed } from "../../context/find-tools.ts";
 import { errorMessage } from "../../lib/errors.ts";
+import { FIND_TOOLS } from "../../log/call-tool.ts";
 import type { Entry, Permission, PermissionLayer, PermissionMode } from "../../log/entry.ts";
 import type { AddedRule, RunState, SessionState } from "../../log/state.ts";
 import { type ExplainedPart, explainDecision, type Saying } from "../../permissions/explain.ts";
-import type { Decision } from "../../permissions/policy.ts";
+import type { Decision, PolicySituation } from "../../permissions/policy.ts";
 import { matchesPattern } from "../../permissions/rules.ts";
 import type { ParsedInput, Tool } from "../../tools/tool.ts";
-import { policyCall, situationOf } from "../calls/permit.ts";
+import { decide, policyCall, situationOf } from "../calls/permit.ts";
 import { type PastCall, pastCall, permissionIn } from "./past-call.ts";
 
 /** Why a call may start, or may not: layer by layer, as things are now, and, of a call that was made, what really happened. */
@@ -80,7 +82,7 @@ function explain(
 ): CallExplanation {
   const run: Pick<RunState, "actors"> = past ?? state.run ?? { actors: [] };
   const situation = situationOf(state, run, agent, added);
-  const found = agent.tools.get(name);
+  const found = toolNamed(name, agent);
   const misfit = found === undefined ? `the agent has no tool "${name}"` : misfitOf(found, input);
   const about = { tool: name, input, mode: situation.mode, past };
   if (found === undefined || misfit !== null) {
@@ -89,11 +91,7 @@ function explain(
     const permission = { layer: "validation", by: "tool and arguments" } as const;
     return { ...about, decision: { type: "invalid", permission, reason }, layers, parts: [], changed: null };
   }
-  const { decision, sayings, parts } = explainDecision(
-    policyCall(found, parsedInput(found, input)),
-    situation,
-    agent.permissions.own,
-  );
+  const { decision, sayings, parts } = explainRules(found, parsedInput(found, input), situation, agent);
   const layers = [
     { layer: "validation", by: "tool and arguments", says: "pass", reason: "the arguments fit" } as const,
     ...sayings,
@@ -101,6 +99,22 @@ function explain(
     ...laterSayings(decision, past),
   ];
   return { ...about, decision, layers, parts, changed: past === null ? null : changeOf(past, decision) };
+}
+
+/** The search for tools is not a matter of rules (`decide`). */
+function explainRules(
+  tool: Tool,
+  input: unknown,
+  situation: PolicySituation,
+  agent: Agent,
+): ReturnType<typeof explainDecision> {
+  if (tool.name !== FIND_TOOLS) {
+    return explainDecision(policyCall(tool, input), situation, agent.permissions.own);
+  }
+  const decision = decide(tool, input, agent, situation);
+  const { by } = decision.permission;
+  const saying = { layer: "mode", by, says: "allow", reason: by } as const;
+  return { decision, sayings: [saying], parts: [] };
 }
 
 function misfitOf(tool: Tool, input: unknown): string | null {
