@@ -181,6 +181,11 @@ describe("on the command line", () => {
       stderr: expect.stringContaining("exists already"),
     });
 
+    expect(await at("sessions", "export", "first", "-o", "none/first.tar.gz")).toMatchObject({
+      exitCode: 4,
+      stderr: expect.stringMatching(/^error: there is no folder .*none\n.*-o/),
+    });
+
     const elsewhere = ["--data-dir", join(folder, "elsewhere")];
     const missing = await at("sessions", "import", "nowhere.tar.gz", ...elsewhere);
     expect(missing).toMatchObject({ exitCode: 4, stderr: expect.stringContaining("there is no file") });

@@ -1,6 +1,7 @@
 import { type FileHandle, link, open, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { AppError, systemErrorCode } from "../../lib/errors.ts";
+import { isDirectory } from "../../lib/files.ts";
 import { newId } from "../../lib/ids.ts";
 import type { ExportedSession } from "../../run/session/transfer.ts";
 import { exitCodes } from "../exit.ts";
@@ -64,8 +65,13 @@ function tell({ sessionId, file, bytes, id, skipped }: Told, { stdout }: Pick<Te
   printLine(stdout, `id ${id}`);
 }
 
-/** @throws AppError `conflict` */
+/** @throws AppError `not_found`, `conflict` */
 async function requireFree(file: string): Promise<void> {
+  if (!(await isDirectory(dirname(file)))) {
+    throw new AppError("not_found", `there is no folder ${dirname(file)}`, {
+      hint: "Make it first, or name another file with -o.",
+    });
+  }
   const found = await stat(file).catch(() => undefined);
   if (found !== undefined) throw taken(file);
 }
