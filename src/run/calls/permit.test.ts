@@ -1,8 +1,20 @@
 import { expect, it } from "vitest";
 import { z } from "zod";
+import { fold } from "../../log/fold.ts";
 import { policyOf } from "../../permissions/rules.ts";
+import { agentWith } from "../../testing/agent-builder.ts";
 import { defineTool } from "../../tools/define.ts";
-import { policyCall } from "./permit.ts";
+import { policyCall, situationOf } from "./permit.ts";
+
+it("rules that people have added are read once, and only those of their scope count", () => {
+  const rules = [
+    { scope: "session", list: "deny", rule: "pay" },
+    { scope: "agent", list: "allow", rule: "pay" },
+  ] as const;
+  const situation = () => situationOf({ ...fold([]), rules }, { actors: [] }, agentWith(), []).rules;
+  expect(situation()).toEqual([{ source: "this session", deny: ["pay"], ask: [], allow: [] }]);
+  expect(situation()[0]).toBe(situation()[0]);
+});
 
 const ownRules = { mode: "acceptEdits", deny: [], ask: [], allow: [], breakpoints: [] } as const;
 

@@ -21,13 +21,14 @@ export function situationOf(
   agent: Agent,
   added: readonly AddedRule[],
 ): PolicySituation {
-  const own = state.rules.filter(({ scope }) => scope === "session");
+  const own = ruleSet("this session", state.rules, "session");
+  const ofAgent = ruleSet(`all sessions of ${agent.name}`, added, "agent");
   return {
     mode: modeOf(state, agent),
     rules: [
       ...rulesOfUsers(actors, agent),
-      ...(own.length === 0 ? [] : [ruleSet("this session", own)]),
-      ...(added.length === 0 ? [] : [ruleSet(`all sessions of ${agent.name}`, added)]),
+      ...(own === null ? [] : [own]),
+      ...(ofAgent === null ? [] : [ofAgent]),
     ],
   };
 }
@@ -44,9 +45,18 @@ function rulesOfUsers(actors: readonly string[], { permissions: { users } }: Age
   return actors.length <= 1 ? sets : sets.map((set) => ({ ...set, allow: [] }));
 }
 
-function ruleSet(source: string, rules: readonly AddedRule[]): RuleSet {
-  const of = (list: AddedRule["list"]) => rules.flatMap((each) => (each.list === list ? [each.rule] : []));
-  return { source, deny: of("deny"), ask: of("ask"), allow: of("allow") };
+const ruleSets = new WeakMap<readonly AddedRule[], RuleSet>();
+
+/** The same one for the same list, so that a policy reads its rules once and not for each call. Null where none has the scope. */
+function ruleSet(source: string, rules: readonly AddedRule[], scope: AddedRule["scope"]): RuleSet | null {
+  const known = ruleSets.get(rules);
+  if (known !== undefined) return known;
+  const meant = rules.filter((each) => each.scope === scope);
+  if (meant.length === 0) return null;
+  const of = (list: AddedRule["list"]) => meant.flatMap((each) => (each.list === list ? [each.rule] : []));
+  const set = { source, deny: of("deny"), ask: of("ask"), allow: of("allow") };
+  ruleSets.set(rules, set);
+  return set;
 }
 
 /** What the layers of mode and rules say. What shows the model its own tools needs no rule: what it finds does. */
