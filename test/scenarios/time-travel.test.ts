@@ -578,6 +578,22 @@ describe("when the process dies in the middle", () => {
   });
 });
 
+test("sessions of an agent that is not served here are compared without the files that it would begin with", async () => {
+  const home = await mkdtemp(join(tmpdir(), "holdfast-unserved-"));
+  try {
+    let ids: readonly string[] = [];
+    {
+      await using scenario = await start({ dataDir: home, agent: { name: "gone" } });
+      ids = [(await scenario.session()).id, (await scenario.session()).id];
+    }
+    await using scenario = await start({ dataDir: home });
+    const [one = "", other = ""] = ids;
+    expect(await scenario.runtime.sessions.compare(one, other)).toMatchObject({ common: null, files: null });
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+});
+
 describe("where the files of then were not kept", () => {
   test("forks begin with those of now, and a move leaves them", async () => {
     const home = await mkdtemp(join(tmpdir(), "holdfast-unkept-"));
