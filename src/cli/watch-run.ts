@@ -273,6 +273,7 @@ async function printClosing(
       workspace: await workspace(),
       next: result.interrupt === null ? [next] : [...nextCommands(open, place), resume],
       style: stylerFor(stdout, env),
+      place,
     }),
   );
 }

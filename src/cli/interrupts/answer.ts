@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { AppError, isAppError } from "../../lib/errors.ts";
 import { actionsFor, type InterruptRecord } from "../../run/session/interrupts.ts";
 import type { AnswerOptions, Sessions } from "../../run/session/sessions.ts";
@@ -9,6 +10,8 @@ import { answerWords, questionWords } from "../render/question.ts";
 import { userName } from "../sending.ts";
 import { openPlace, type Place, type PlaceWishes } from "../sessions/session.ts";
 import { withAgent } from "../sessions/with-agent.ts";
+import { shellWord } from "../shell-word.ts";
+import { shortPath } from "../short-path.ts";
 import { printJson, printLine, type Terminal } from "../terminal.ts";
 import { findInterrupt, findInterrupts } from "./interrupt.ts";
 import { nextCommands } from "./next-commands.ts";
@@ -45,7 +48,7 @@ export async function answerInterrupts(
   }
   const [only] = answered;
   if (wishes.json) printJson(terminal, wishes.all ? { interrupts: answered } : only);
-  else await tell(answered, { place, wishes, terminal });
+  else await tell(answered, { place, wishes, terminal, file: answering.file });
   return exitCodes.ok;
 }
 
@@ -86,14 +89,16 @@ async function give(
   }
 }
 
-async function tell(
-  answered: readonly InterruptRecord[],
-  {
-    place,
-    wishes,
-    terminal,
-  }: { readonly place: Place; readonly wishes: AnswerWishes; readonly terminal: Terminal },
-): Promise<void> {
+interface Telling {
+  readonly place: Place;
+  readonly wishes: AnswerWishes;
+  readonly terminal: Terminal;
+  /** The harness.json of the session's agent, where it is on this machine. */
+  readonly file: string | null;
+}
+
+async function tell(answered: readonly InterruptRecord[], telling: Telling): Promise<void> {
+  const { place, wishes, terminal } = telling;
   const { stdout } = terminal;
   for (const interrupt of answered) printLine(stdout, told(interrupt));
   const [first] = answered;
@@ -101,7 +106,7 @@ async function tell(
   const { sessionId } = first;
   const open = await place.sessions.interrupts({ sessionId, status: "open" });
   if (open.length === 0) {
-    printLine(stdout, goesOn(place, sessionId, wishes));
+    printLine(stdout, goesOn(sessionId, telling));
     return;
   }
   printLine(
@@ -121,7 +126,19 @@ function told({ request, answered, votes }: InterruptRecord): string {
   return oneLine(what === "" ? `${done}.` : `${done}:${what}${rest === "" ? "" : ` (${rest.slice(2)})`}`);
 }
 
-function goesOn({ local }: Place, sessionId: string, wishes: PlaceWishes): string {
+function goesOn(sessionId: string, { place: { local }, wishes, terminal: { cwd }, file }: Telling): string {
   if (local === null) return `The session ${sessionId} goes on.`;
-  return `The session goes on where a server has it; without one: ${["holdfast run", ...placeWords(wishes), "--session", sessionId].join(" ")}`;
+  const folder = file === null ? null : dirname(file);
+  const isNamed = wishes.agentPath !== undefined || folder === cwd;
+  // Beside another agent than the one where a person stands, the data directory has to be named, too.
+  const where = isNamed
+    ? placeWords(wishes)
+    : [
+        "--agent",
+        folder === null ? "<the agent's folder>" : shellWord(shortPath(folder, cwd)),
+        "--data-dir",
+        shellWord(wishes.dataDir ?? shortPath(local.dataDir, cwd)),
+      ];
+  const command = ["holdfast run", ...where, "--session", sessionId].join(" ");
+  return `The session goes on where a server has it; without one: ${command}`;
 }

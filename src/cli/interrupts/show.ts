@@ -11,7 +11,7 @@ import { viewOptions } from "../render/view-options.ts";
 import { openPlace, type PlaceWishes } from "../sessions/session.ts";
 import { printJson, printLine, stylerFor, type Terminal } from "../terminal.ts";
 import { answeredText, findInterrupt } from "./interrupt.ts";
-import { nextCommands } from "./next-commands.ts";
+import { commandsFor } from "./next-commands.ts";
 
 export interface ShowWishes extends PlaceWishes {
   /** An id, the beginning of one, or a session. */
@@ -91,6 +91,6 @@ function answerRows(interrupt: InterruptRecord, place: readonly string[]): reado
   if (status !== "open") return [];
   return [
     ["answers", actionsFor(request).join(", ")],
-    ...nextCommands([interrupt], place).map((command, i): Row => [i === 0 ? "next" : "", command]),
+    ...commandsFor(interrupt, place).map((command, i): Row => [i === 0 ? "next" : "", command]),
   ];
 }

@@ -10,10 +10,12 @@ export interface ClosingFacts {
   /** What to type to go on: one command, or several of which one is chosen. */
   readonly next: readonly string[];
   readonly style: (style: Style, text: string) => string;
+  /** Options that name where the session is. */
+  readonly place: readonly string[];
 }
 
 /** The block at the end of a run: how it ended, where time and money went, where the results are, how to go on. */
-export function closing({ result, workspace, next, style }: ClosingFacts): string {
+export function closing({ result, workspace, next, style, place }: ClosingFacts): string {
   const { timing, usage, costUsd, sessionId } = result;
   const rows: readonly (readonly [string, string])[] = [
     ["time", timeLine(timing)],
@@ -25,7 +27,7 @@ export function closing({ result, workspace, next, style }: ClosingFacts): strin
     ...next.map((command, i) => [i === 0 ? "next" : "", plain(command)] as const),
   ];
   const lines = rows.map(([name, value]) => `  ${style("dim", name.padEnd(8))} ${value}\n`);
-  return `\n${ending(result, style)}${lines.join("")}`;
+  return `\n${ending(result, style, place)}${lines.join("")}`;
 }
 
 function timeLine({ totalMs, modelMs, toolsMs, overheadMs, waitingMs }: RunResult["timing"]): string {
@@ -38,7 +40,11 @@ function timeLine({ totalMs, modelMs, toolsMs, overheadMs, waitingMs }: RunResul
 }
 
 /** How a run ended, in a line. */
-export function ending({ reason, error }: RunResult, style: ClosingFacts["style"]): string {
+export function ending(
+  { reason, error }: RunResult,
+  style: ClosingFacts["style"],
+  place: readonly string[] = [],
+): string {
   switch (reason) {
     case "endTurn":
       return `${style(["bold", "green"], "✓ done")}\n`;
@@ -57,7 +63,7 @@ export function ending({ reason, error }: RunResult, style: ClosingFacts["style"
     case "abandoned":
       return `${style(["bold", "yellow"], "⊘ given up: nobody answered")} (approvals.abandonAfter in harness.json)\n`;
     case "waiting":
-      return `${style(["bold", "yellow"], "⏸ waits for a person")} (holdfast approvals)\n`;
+      return `${style(["bold", "yellow"], "⏸ waits for a person")}${whereToLook(place)}\n`;
     case "refused":
       return `${style(["bold", "red"], "✗ the model refused to answer")}\n`;
     case "failed": {
@@ -65,4 +71,9 @@ export function ending({ reason, error }: RunResult, style: ClosingFacts["style"
       return `${style(["bold", "red"], "✗ failed:")} ${plain(error?.message ?? "")}\n${hint}`;
     }
   }
+}
+
+/** Not for an agent's folder: the list is of all agents of a place, and what to type stands below in any case. */
+function whereToLook(place: readonly string[]): string {
+  return place.includes("--agent") ? "" : ` (${["holdfast approvals", ...place].join(" ")})`;
 }

@@ -56,7 +56,7 @@ export function createSessionView(options: ViewOptions): SessionView {
       isOpen = false;
       const result = summary.result();
       totals = addRun(totals, result);
-      return `${text}\n${ending(result, options.style)}  ${options.style("dim", runLine(result))}\n`;
+      return `${text}\n${ending(result, options.style, options.place)}  ${options.style("dim", runLine(result))}\n`;
     },
     activity: view.activity,
     close: view.close,

@@ -10,6 +10,8 @@ export interface PlaceWithAgent extends AsyncDisposable {
   readonly sessions: Place["sessions"];
   /** Null on a server, which has it, and where it is not found on this machine. */
   readonly agent: Agent | null;
+  /** Its harness.json; null with the agent. */
+  readonly file: string | null;
 }
 
 /**
@@ -22,7 +24,7 @@ export async function withAgent(
   terminal: Terminal,
   json: boolean,
 ): Promise<PlaceWithAgent> {
-  const asItIs = { sessions, agent: null, async [Symbol.asyncDispose]() {} };
+  const asItIs = { sessions, agent: null, file: null, async [Symbol.asyncDispose]() {} };
   if (local === null) return asItIs;
   const file = await harnessOf(session, local).catch((error: unknown) => {
     if (isAppError(error, "not_found")) return null;
@@ -35,6 +37,7 @@ export async function withAgent(
   return {
     sessions: runtime.sessions,
     agent: runtime.agents.get(session.agent),
+    file,
     [Symbol.asyncDispose]: () => runtime[Symbol.asyncDispose](),
   };
 }
