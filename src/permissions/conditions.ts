@@ -12,6 +12,13 @@ export interface Condition {
   readonly isQuoted: boolean;
 }
 
+/** What stands between the brackets of such a rule. All have to hold. */
+export interface Conditions {
+  readonly all: readonly Condition[];
+  /** The call has no fields but these, and bare values are of the type that they look like: 60 is not the text "60". */
+  readonly nothingElse: boolean;
+}
+
 export type Operator = (typeof OPERATORS)[number];
 const OPERATORS = ["=", "!=", "<", "<=", ">", ">=", "~"] as const;
 
@@ -27,31 +34,43 @@ const FOREIGN: Readonly<Record<string, Operator>> = {
   "~=": "~",
 };
 
+/** At the end of conditions. For a tool without arguments it stands alone. */
+export const NOTHING_ELSE = "nothing else";
+
 export function looksLikeConditions(text: string): boolean {
-  return /^\s*[A-Za-z_][\w.-]*\s*[=!<>~]/.test(text);
+  return /^\s*nothing else\s*(?:,|$)/.test(text) || /^\s*[A-Za-z_][\w.-]*\s*[=!<>~]/.test(text);
 }
 
 const CONDITION =
-  /^\s*([A-Za-z_][\w-]*(?:\.[\w-]+)*)\s*([=!<>~]+)\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^,"']*?)\s*(?:,|$)/;
+  /^\s*([A-Za-z_][\w-]*(?:\.[\w-]+)*)\s*([=!<>~]+)\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^,"']*?)\s*(,|$)/;
 
 /** @returns a complaint for people where the text is not a list of conditions. */
-export function parseConditions(text: string): readonly Condition[] | string {
-  const conditions: Condition[] = [];
-  for (let rest = text; rest.trim() !== "" || conditions.length === 0; ) {
+export function parseConditions(text: string): Conditions | string {
+  const all: Condition[] = [];
+  for (let rest = text; ; ) {
+    if (rest.trim() === NOTHING_ELSE) return { all, nothingElse: true };
     const found = CONDITION.exec(rest);
-    if (found === null) return `"${rest.trim()}" is not a condition like amount<=50 or to="bob"`;
-    const [whole, field = "", operator = "", value = ""] = found;
+    if (found === null) return notACondition(rest);
+    const [whole, field = "", operator = "", written = "", end = ""] = found;
     if (!isOperator(operator)) return unknownOperator(operator);
-    const condition = { field: field.split("."), operator, ...unquote(value) };
-    if (condition.value === "" && !condition.isQuoted)
+    const value = unquote(written);
+    if (typeof value === "string") return value;
+    if (value.value === "" && !value.isQuoted) {
       return `"${field}${operator}" has no value; an empty text is ""`;
-    if (/[<>]/.test(operator) && !isNumber(condition.value)) {
+    }
+    if (/[<>]/.test(operator) && (value.isQuoted || !isNumber(value.value))) {
       return `"${whole.replace(/,$/, "").trim()}" compares with something that is not a number`;
     }
-    conditions.push(condition);
+    all.push({ field: field.split("."), operator, ...value });
+    if (end === "") return { all, nothingElse: false };
     rest = rest.slice(whole.length);
   }
-  return conditions;
+}
+
+function notACondition(rest: string): string {
+  if (rest.trim() === "") return "a condition is missing after the last comma";
+  if (/^\s*nothing else\s*,/.test(rest)) return `"${NOTHING_ELSE}" can only stand at the end`;
+  return `"${rest.trim()}" is not a condition like amount<=50 or to="bob"`;
 }
 
 function isOperator(text: string): text is Operator {
@@ -64,26 +83,45 @@ function unknownOperator(operator: string): string {
   return `"${operator}" is no operator${hint} There are ${OPERATORS.join(" ")}`;
 }
 
-function unquote(value: string): { readonly value: string; readonly isQuoted: boolean } {
-  if (value.startsWith('"')) return { value: value.slice(1, -1).replaceAll(/\\(.)/g, "$1"), isQuoted: true };
-  if (value.startsWith("'")) return { value: value.slice(1, -1), isQuoted: true };
-  return { value, isQuoted: false };
+/** In double quotes, a text is written as in JSON; in single ones, as it is. @returns a complaint where it is not. */
+function unquote(written: string): Pick<Condition, "value" | "isQuoted"> | string {
+  if (written.startsWith("'")) return { value: written.slice(1, -1), isQuoted: true };
+  if (!written.startsWith('"')) return { value: written, isQuoted: false };
+  try {
+    return { value: String(JSON.parse(written)), isQuoted: true };
+  } catch {
+    return `${written} is not a text as JSON writes it (a backslash is \\\\, a line feed \\n); in '...' a text is taken as it is`;
+  }
 }
 
 /** Whether all hold for the arguments. `maybe`: a field is missing or of another type, so that nobody can say. */
-export function conditionsHold(conditions: readonly Condition[], input: unknown): Holds {
-  const all = conditions.map((condition) => holds(condition, input));
-  if (all.includes("no")) return "no";
-  return all.includes("maybe") ? "maybe" : "yes";
+export function conditionsHold({ all, nothingElse }: Conditions, input: unknown): Holds {
+  if (nothingElse && !isRecord(input)) return "maybe";
+  if (nothingElse && !hasOnly(input, [], all)) return "no";
+  const holding = all.map((condition) => holds(condition, input, nothingElse));
+  if (holding.includes("no")) return "no";
+  return holding.includes("maybe") ? "maybe" : "yes";
 }
 
-function holds({ field, operator, value, isQuoted }: Condition, input: unknown): Holds {
+/** Whether everything in a value, which lies at `path` of the arguments, belongs to a field of the conditions. */
+function hasOnly(value: unknown, path: readonly string[], all: readonly Condition[]): boolean {
+  const leading = all.filter(({ field }) => path.every((name, i) => field[i] === name));
+  if (leading.some(({ field }) => field.length === path.length)) return true;
+  if (path.length > 0 && leading.length === 0) return false;
+  return (
+    isRecord(value) &&
+    Object.entries(value).every(([name, inner]) => hasOnly(inner, [...path, name], leading))
+  );
+}
+
+function holds({ field, operator, value, isQuoted }: Condition, input: unknown, isStrict: boolean): Holds {
   const actual = fieldOf(input, field);
+  const isText = isQuoted || (isStrict ? !isLiteral(value) : null);
   switch (operator) {
     case "=":
-      return equals(actual, value, isQuoted);
+      return equals(actual, value, isText);
     case "!=":
-      return opposite(equals(actual, value, isQuoted));
+      return opposite(equals(actual, value, isText));
     case "~":
       return typeof actual === "string" ? yesOrNo(matchesPattern(actual, value)) : "maybe";
     case "<":
@@ -107,9 +145,10 @@ function fieldOf(input: unknown, field: readonly string[]): unknown {
   return at;
 }
 
-function equals(actual: unknown, value: string, isQuoted: boolean): Holds {
-  if (typeof actual === "string") return yesOrNo(actual === value);
-  if (isQuoted) return "maybe";
+/** `isText`: null where the value may be a text as well as what it looks like. */
+function equals(actual: unknown, value: string, isText: boolean | null): Holds {
+  if (typeof actual === "string") return isText === false ? "maybe" : yesOrNo(actual === value);
+  if (isText === true) return "maybe";
   if (typeof actual === "number") return isNumber(value) ? yesOrNo(actual === Number(value)) : "maybe";
   if (typeof actual === "boolean")
     return value === "true" || value === "false" ? yesOrNo(String(actual) === value) : "maybe";
@@ -123,6 +162,11 @@ function compare(actual: unknown, test: (number: number) => boolean): Holds {
 
 function isNumber(text: string): boolean {
   return /^-?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i.test(text);
+}
+
+/** Whether a bare value is no text, but what JSON has besides. */
+function isLiteral(text: string): boolean {
+  return isNumber(text) || text === "true" || text === "false" || text === "null";
 }
 
 function opposite(holding: Holds): Holds {

@@ -26,6 +26,8 @@ test.each([
   "mail(to~*@example.com)",
   "flag(on=true)",
   'x(a="")',
+  'refund(order="a \\"b\\", (c)\\n", amount=60, nothing else)',
+  "deploy(nothing else)",
 ])("%s is a rule", (text) => {
   expect(parseRule(text)).toMatchObject({ ok: true, rule: { text } });
 });
@@ -50,6 +52,11 @@ test.each([
   ["refund(amount<ten)", "not a number"],
   ["refund(amount=)", "has no value"],
   ["refund(amount<50 currency=EUR)", "not a number"],
+  ["refund(amount<50,)", "a condition is missing after the last comma"],
+  ["refund(amount<50,,to=b)", '",to=b" is not a condition'],
+  ["refund(nothing else, to=b)", '"nothing else" can only stand at the end'],
+  ["refund(a=1, nothing else, to=b)", '"nothing else" can only stand at the end'],
+  ['refund(to="C:\\dir")', "is not a text as JSON writes it"],
   ["write([z-a])", "is not a pattern of paths"],
 ])("%j is none: %s", (text, complaint) => {
   const parsed = parseRule(text);
@@ -131,6 +138,22 @@ describe("conditions", () => {
     ["x(to=bob, amount<100)", { to: "eve", amount: 99 }, NEITHER],
     ["x(to=bob, amount<100)", { to: "bob" }, UNCLEAR],
     ["x(to=bob, amount<100)", { to: "eve" }, NEITHER],
+    ['x(to="a\\"b, (c)\\n")', { to: 'a"b, (c)\n' }, BOTH],
+    ["x(a=1, nothing else)", { a: 1 }, BOTH],
+    ["x(a=1, nothing else)", { a: "1" }, UNCLEAR],
+    ['x(a="1", nothing else)', { a: 1 }, UNCLEAR],
+    ["x(a=true, nothing else)", { a: "true" }, UNCLEAR],
+    ["x(a=bob, nothing else)", { a: "bob" }, BOTH],
+    ["x(a=1, nothing else)", { a: 1, b: null }, NEITHER],
+    ["x(a=1, nothing else)", {}, UNCLEAR],
+    ["x(a.b=1, nothing else)", { a: { b: 1 } }, BOTH],
+    ["x(a.b=1, nothing else)", { a: { b: 1, c: {} } }, NEITHER],
+    ["x(a.b=1, nothing else)", { a: { b: 1 }, c: 1 }, NEITHER],
+    ["x(a.b=1, nothing else)", { a: [1] }, NEITHER],
+    ["x(a<=5, nothing else)", { a: 4 }, BOTH],
+    ["x(nothing else)", {}, BOTH],
+    ["x(nothing else)", { a: 1 }, NEITHER],
+    ["x(nothing else)", null, UNCLEAR],
     ["x(constructor=1)", {}, UNCLEAR],
     ["x(__proto__.a=1)", {}, UNCLEAR],
   ])("%s on %j: %s", (rule, input, expected) => {
@@ -240,8 +263,18 @@ describe("always allow this", () => {
     ["write", { path: "/workspace/a*.ts", content: "" }, ["write(./a\\*.ts)"]],
     ["edit", { path: "/etc/x" }, ["edit(/etc/x)"]],
     ["edit", {}, []],
-    ["refund", { amount: 1 }, ["refund"]],
-    ["github__create_issue", {}, ["github__create_issue"]],
+    ["refund", { order: "1", amount: 60 }, ['refund(order="1", amount=60, nothing else)']],
+    ["refund", { a: 'say "x", (y)\n' }, ['refund(a="say \\"x\\", (y)\\n", nothing else)']],
+    ["refund", { a: "\u202ex" }, ['refund(a="\\u202ex", nothing else)']],
+    ["refund", { a: { b: true, c: { d: null } } }, ["refund(a.b=true, a.c.d=null, nothing else)"]],
+    ["refund", { a: 1e21, b: -1e-7 }, ["refund(a=1e+21, b=-1e-7, nothing else)"]],
+    ["refund", { a: [1] }, []],
+    ["refund", { a: {} }, []],
+    ["refund", { "a.b": 1 }, []],
+    ["refund", { "a b": 1 }, []],
+    ["refund", { a: "x".repeat(500) }, []],
+    ["refund", "x", []],
+    ["github__create_issue", {}, ["github__create_issue(nothing else)"]],
   ])("%s %j: %j", (name, input, rules) => {
     expect(ruleLike({ name, input, effect: "once" })).toEqual(rules);
     if (rules.length === 0) return;

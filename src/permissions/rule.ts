@@ -1,4 +1,4 @@
-import { type Condition, looksLikeConditions, parseConditions } from "./conditions.ts";
+import { type Conditions, looksLikeConditions, parseConditions } from "./conditions.ts";
 import { type PathPattern, parsePathPattern } from "./paths.ts";
 import { type CommandPattern, parseCommandPattern } from "./shell/command-pattern.ts";
 
@@ -15,7 +15,7 @@ export interface Rule {
 export type RulePattern =
   | { readonly type: "command"; readonly command: CommandPattern }
   | { readonly type: "path"; readonly path: PathPattern }
-  | { readonly type: "conditions"; readonly conditions: readonly Condition[] };
+  | { readonly type: "conditions"; readonly conditions: Conditions };
 
 export type ParsedRule =
   | { readonly ok: true; readonly rule: Rule }
