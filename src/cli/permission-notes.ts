@@ -32,7 +32,7 @@ export function ruleWarnings({ permissions: { mode, own, users }, sandbox }: Age
   ];
 }
 
-function bypassNote({ isolation }: Agent["sandbox"]): string {
+export function bypassNote({ isolation }: Agent["sandbox"]): string {
   return isolation === "none"
     ? "bypass is refused in the sandbox none, which is this machine itself"
     : "bypass has to be allowed where the agent is started (--allow-bypass)";

@@ -6,10 +6,17 @@ import { isDirectory, isFile } from "../../lib/files.ts";
 import type { Entry } from "../../log/entry.ts";
 import { fold } from "../../log/fold.ts";
 import { emptyState } from "../../log/state.ts";
-import { type CallExplanation, explainCall, explainPastCall } from "../../run/session/explain-call.ts";
+import {
+  type CallExplanation,
+  type ExplainSituation,
+  explainCall,
+  explainPastCall,
+} from "../../run/session/explain-call.ts";
 import { callsOf } from "../../run/session/past-call.ts";
 import { exitCodes } from "../exit.ts";
 import { loadOneAgent } from "../find-agents.ts";
+import { createNotices } from "../notices.ts";
+import { bypassNote } from "../permission-notes.ts";
 import { readMode } from "../read-mode.ts";
 import { callLine } from "../render/call-line.ts";
 import { explanationLines } from "../render/explanation.ts";
@@ -80,21 +87,42 @@ function questionOf({ tool = "", input = "{}" }: ExplainWishes) {
 async function withoutSession(wishes: ExplainWishes, terminal: Terminal): Promise<CallExplanation> {
   const config = readConfig({}, terminal.env);
   const { agent } = await loadOneAgent(wishes.agentPath ?? ".", terminal.cwd, config);
-  return explainCall(questionOf(wishes), { agent, state: stateIn(wishes, emptyState()), added: [] });
+  const situation = inMode({ agent, state: emptyState(), added: [] }, wishes, terminal);
+  return explainCall(questionOf(wishes), situation);
 }
 
-function stateIn<State extends ReturnType<typeof fold>>({ mode }: ExplainWishes, state: State): State {
-  return mode === undefined ? state : { ...state, mode: readMode("--mode", mode) };
+/** The situation in the mode that was asked for, whether or not a session could be switched to it here. */
+function inMode(
+  { agent, state, added }: ExplainSituation,
+  { mode, json }: ExplainWishes,
+  terminal: Terminal,
+): ExplainSituation {
+  if (mode === undefined) return { agent, state, added };
+  const wanted = readMode("--mode", mode);
+  const { permissions } = agent;
+  if (wanted !== "bypass" || permissions.mayBypass) {
+    return { agent, state: { ...state, mode: wanted }, added };
+  }
+  createNotices(terminal, { json }).tell(`this is as if it were allowed: ${bypassNote(agent.sandbox)}`);
+  return {
+    agent: { ...agent, permissions: { ...permissions, mayBypass: true } },
+    state: { ...state, mode: wanted },
+    added,
+  };
 }
 
 async function inSession(wishes: ExplainWishes, terminal: Terminal): Promise<CallExplanation> {
   await using place = await openPlace(wishes, terminal);
   const session = await getSession(place.sessions, wishes.session ?? "");
   await using at = await withAgent(place, session, terminal, wishes.json);
-  const agent = at.agent ?? (await agentHere(session.agent, wishes, terminal));
   const entries = await Array.fromAsync(allEntries(at.sessions, session));
+  // A server has the agent, and explains what was done. What might be done it leaves to those who have its rules.
+  if (place.local === null && wishes.call !== undefined && wishes.mode === undefined) {
+    return at.sessions.explain(session.id, callNamed(wishes.call, entries));
+  }
+  const agent = at.agent ?? (await agentHere(session.agent, wishes, terminal));
   const added = await addedRules(session.agent, at.sessions);
-  const situation = { agent, state: stateIn(wishes, fold(entries)), added };
+  const situation = inMode({ agent, state: fold(entries), added }, wishes, terminal);
   if (wishes.call === undefined) return explainCall(questionOf(wishes), situation);
   const found = explainPastCall(callNamed(wishes.call, entries), entries, situation);
   if (found === null) throw new AppError("not_found", `the session has no call "${wishes.call}"`);
@@ -102,7 +130,11 @@ async function inSession(wishes: ExplainWishes, terminal: Terminal): Promise<Cal
 }
 
 /** The rules count, and a server does not tell those of harness.json. @throws AppError `not_found` */
-async function agentHere(name: string, { agentPath }: ExplainWishes, terminal: Terminal): Promise<Agent> {
+async function agentHere(
+  name: string,
+  { agentPath, url }: ExplainWishes,
+  terminal: Terminal,
+): Promise<Agent> {
   const path = agentPath ?? ".";
   const file = resolve(terminal.cwd, path);
   if ((await isFile(file)) || (await isDirectory(file))) {
@@ -115,7 +147,10 @@ async function agentHere(name: string, { agentPath }: ExplainWishes, terminal: T
     if (loaded?.agent.name === name) return loaded.agent;
   }
   throw new AppError("not_found", `the agent "${name}" is not here, and its rules decide`, {
-    hint: "Name its folder with --agent.",
+    hint:
+      url === undefined
+        ? "Name its folder with --agent."
+        : "Name its folder with --agent. A server itself explains calls that were made: their id, without --mode.",
   });
 }
 

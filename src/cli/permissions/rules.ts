@@ -2,6 +2,7 @@ import type { Agent } from "../../agents/agent.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { AddedRule } from "../../log/state.ts";
 import { exitCodes } from "../exit.ts";
+import { createNotices } from "../notices.ts";
 import { oneLine } from "../render/plain.ts";
 import { printTable } from "../render/table.ts";
 import { getSession, openPlace, type PlaceWishes } from "../sessions/session.ts";
@@ -33,18 +34,25 @@ export async function listRules(wishes: RulesWishes, terminal: Terminal): Promis
     ...agents.map(({ list, rule }) => ({ list, rule, source: `all sessions of ${session.agent}` })),
     ...own.map(({ list, rule }) => ({ list, rule, source: "this session" })),
   ];
+  if (at.agent === null) {
+    createNotices(terminal, wishes).tell(
+      `the rules of the agent's harness.json hold as well; they are not ${place.local === null ? "told by a server" : "here: name its folder with --agent"}`,
+    );
+  }
   if (wishes.json) {
     printJson(terminal, { sessionId: session.id, mode, rules: rows });
     return exitCodes.ok;
   }
   printLine(terminal.stdout, `mode ${mode}`);
-  if (rows.length === 0) printLine(terminal.stdout, "There are no rules.");
-  else
+  if (rows.length === 0) {
+    printLine(terminal.stdout, at.agent === null ? "There are no others." : "There are no rules.");
+  } else {
     printTable(
       COLUMNS,
       rows.map(({ list, rule, source }) => [list, oneLine(rule), oneLine(source)]),
       terminal,
     );
+  }
   return exitCodes.ok;
 }
 
