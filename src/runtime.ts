@@ -24,6 +24,7 @@ import type { Sessions } from "./run/session/sessions.ts";
 import { createDeltaBus } from "./run/session/watch.ts";
 import { createSessionFiles } from "./run/time-travel/files.ts";
 import { createSweeper } from "./run/worker/retention.ts";
+import { settleInbox } from "./run/worker/settle-inbox.ts";
 import { createWorker } from "./run/worker/worker.ts";
 import type { SandboxPool } from "./sandboxes/pool.ts";
 import type { SandboxDriver } from "./sandboxes/sandbox.ts";
@@ -143,6 +144,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
       return readWorkspaceFile(places, name, MAX_PROJECT_FILE);
     },
   };
+  const work = options.work ?? "all";
   const ports = {
     log: store,
     agents,
@@ -161,10 +163,12 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     tenantLimits,
     tenantDailyUsd: config.tenantDailyUsd,
     worstCase: known.worstCase,
+    settle: async (sessionId: string) => {
+      if (work === "none") await settleInbox(store, sessionId, clock);
+    },
   };
   const sessions = createSessions(ports);
 
-  const work = options.work ?? "all";
   const worker = opened.use(
     createWorker({
       log: store,

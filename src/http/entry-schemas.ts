@@ -92,6 +92,10 @@ const rule = {
   rule: z.string().meta({ description: "As it would stand in harness.json." }),
 };
 
+const permissionsOfSession = z.exactOptional(
+  z.strictObject({ mode: z.exactOptional(permissionModeSchema), rules: z.array(z.strictObject(rule)) }),
+);
+
 const reservation = z.strictObject({
   usd: z.number(),
   maxOutputTokens: z.exactOptional(z.int()),
@@ -112,6 +116,7 @@ const entries = [
     agent: z.string(),
     forkedFrom: z.exactOptional(fork),
     files: workspaceOrigin,
+    permissions: permissionsOfSession,
     waits: z.exactOptional(z.literal(true)),
   }),
   z.strictObject({
@@ -321,9 +326,7 @@ const entries = [
       unpricedCalls: z.int(),
       lostUsd: z.number(),
     }),
-    permissions: z.exactOptional(
-      z.strictObject({ mode: z.exactOptional(permissionModeSchema), rules: z.array(z.strictObject(rule)) }),
-    ),
+    permissions: permissionsOfSession,
     actor: optionalText,
   }),
   z.strictObject({

@@ -74,6 +74,11 @@ export interface SessionCreated {
   readonly forkedFrom?: { readonly sessionId: string; readonly entryId: string };
   /** What a fork's workspace begins with. */
   readonly files?: WorkspaceOrigin;
+  /**
+   * Those of the session that it was forked from, as they were when it was: nobody gets around a rule by going back. Absent in those
+   * of earlier releases: then what they were at that entry counts.
+   */
+  readonly permissions?: PermissionsOfSession;
   /** The run that waited for people at that point waits here too, under ids of its own. */
   readonly waits?: true;
 }
@@ -447,16 +452,16 @@ export interface HeadMoved {
     readonly unpricedCalls: number;
     readonly lostUsd: number;
   };
-  /**
-   * What people have made of the session's permissions until now: a move undoes none of it. Absent in those of earlier releases:
-   * then what they were at that entry counts.
-   */
-  readonly permissions?: {
-    /** Absent: the agent's. */
-    readonly mode?: PermissionMode;
-    readonly rules: readonly Pick<RuleAdded, "scope" | "list" | "rule">[];
-  };
+  /** A move undoes none of it. Absent in those of earlier releases: then what they were at that entry counts. */
+  readonly permissions?: PermissionsOfSession;
   readonly actor?: string;
+}
+
+/** What people have made of a session's permissions. */
+export interface PermissionsOfSession {
+  /** Absent: the agent's. */
+  readonly mode?: PermissionMode;
+  readonly rules: readonly Pick<RuleAdded, "scope" | "list" | "rule">[];
 }
 
 /**

@@ -1,7 +1,7 @@
 import { sha256 } from "../lib/ids.ts";
 import type { ToolResultMessage } from "./content.ts";
 import { noUsage } from "./content.ts";
-import type { Entry, HeadMoved, SessionCreated } from "./entry.ts";
+import type { Entry, HeadMoved, PermissionsOfSession, SessionCreated } from "./entry.ts";
 import { showAnswer } from "./fold-answers.ts";
 import { hear } from "./fold-messages.ts";
 import type { Draft, OpenCall, OpenInterrupt, RunState, SessionState } from "./state.ts";
@@ -18,18 +18,27 @@ export function applyFork(state: Draft, entry: Entry & SessionCreated): void {
   else leaveRunBehind(state, FORKED_BEFORE_RESULT);
   // What the shared history cost is on the account of the session that it came from.
   Object.assign(state, { usage: noUsage, costUsd: 0, unpricedCalls: 0, lostUsd: 0, raisedUsd: null });
+  keepPermissions(state, entry);
 }
 
 /** What stood behind the point that the head was moved to is not part of this path; what it cost is. */
-export function applyMove(state: Draft, { spent, permissions }: HeadMoved): void {
+export function applyMove(state: Draft, entry: HeadMoved): void {
   leaveRunBehind(state, MOVED_BEFORE_RESULT);
-  Object.assign(state, spent);
-  if (permissions !== undefined) {
-    state.mode = permissions.mode ?? null;
-    state.rules = [...permissions.rules];
-  }
+  Object.assign(state, entry.spent);
+  keepPermissions(state, entry);
   // The calls of the branches that were left have results under their ids.
   state.knowsAllCallIds = false;
+}
+
+/** What people have made of a session's permissions, to be kept over a move or a fork. @pure */
+export function permissionsOf({ mode, rules }: Pick<SessionState, "mode" | "rules">): PermissionsOfSession {
+  return { ...(mode === null ? {} : { mode }), rules };
+}
+
+function keepPermissions(state: Draft, { permissions }: Pick<HeadMoved, "permissions">): void {
+  if (permissions === undefined) return;
+  state.mode = permissions.mode ?? null;
+  state.rules = [...permissions.rules];
 }
 
 const FORKED_BEFORE_RESULT =

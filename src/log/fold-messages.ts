@@ -1,6 +1,13 @@
 import type { Message, UserBlock } from "./content.ts";
 import { noteText } from "./notes.ts";
-import type { DeferredMessage, Draft, RunState, SessionState, Unanswered } from "./state.ts";
+import {
+  type DeferredMessage,
+  type Draft,
+  type RunState,
+  type SessionState,
+  UNNAMED,
+  type Unanswered,
+} from "./state.ts";
 
 /** How messages of people and notes of the runtime find their place in the transcript. Steps of `fold.ts`. */
 
@@ -83,8 +90,9 @@ function withMessage(
   return { model: model ?? before?.model, messages, stopRequested: false, actors };
 }
 
-function withActor(actors: readonly string[], actor: string | undefined): readonly string[] {
-  return actor === undefined || actors.includes(actor) ? actors : [...actors, actor];
+/** Whoever does not say who they are is somebody else, too. */
+function withActor(actors: readonly string[], actor = UNNAMED): readonly string[] {
+  return actors.includes(actor) ? actors : [...actors, actor];
 }
 
 /** A stop ends what was asked for before it, and nothing that is asked for after it. */

@@ -171,7 +171,7 @@ export interface RunState {
   readonly askingSince: number | null;
   /** It has nothing to do before one of them is answered. */
   readonly paused: boolean;
-  /** Who sent the messages that it answers, as far as they said so. */
+  /** Who sent the messages that it answers; `UNNAMED` stands for whoever did not say so. */
   readonly actors: readonly string[];
   /** The run's budget, where a person has raised it. */
   readonly raisedUsd: number | null;
@@ -220,7 +220,7 @@ export interface Unanswered {
   readonly messages: readonly string[];
   readonly model: string | undefined;
   readonly stopRequested: boolean;
-  /** Who sent them, as far as they said so. */
+  /** Who sent them, as of `RunState.actors`. Absent in what releases carried over that did not know it. */
   readonly actors?: readonly string[];
 }
 
@@ -252,6 +252,9 @@ export interface OpenCall {
   } | null;
   readonly result: ToolResultMessage | null;
 }
+
+/** No person is called so. */
+export const UNNAMED = "";
 
 export interface PersonsAnswer {
   readonly answer: InterruptAnswer;

@@ -1,4 +1,12 @@
-import type { Entry, HeadMoved, NewEntry, RunFinished, WorkspaceOrigin, WorkspaceSaved } from "./entry.ts";
+import type {
+  Entry,
+  HeadMoved,
+  NewEntry,
+  PermissionsOfSession,
+  RunFinished,
+  WorkspaceOrigin,
+  WorkspaceSaved,
+} from "./entry.ts";
 import type { Quota, SessionRecord, SessionStatus } from "./session-record.ts";
 import type { OpenInterrupt } from "./state.ts";
 
@@ -67,6 +75,8 @@ export interface ForkOptions {
   readonly perMinute?: Quota;
   /** What its files begin as, for the record. */
   readonly files?: WorkspaceOrigin;
+  /** What people have made of the permissions of the session that it is forked from. */
+  readonly permissions?: PermissionsOfSession;
   /** Default: nothing has to be done for it. */
   readonly due?: FilesDue;
   /** What its run waits for (`canWaitInFork`). Default: the run is left behind. */

@@ -143,19 +143,16 @@ describe("a call that changes something", () => {
     expect(textOf(result)).toMatch(text);
   });
 
-  test("is approved for good in its session", async () => {
-    await using scenario = await start({
-      turns: [
-        { calls: [{ tool: "refund", input: { order: "A1", amount: 90 } }] },
-        { calls: [{ tool: "refund", input: { order: "A2", amount: 5 } }] },
-        { times: "any", text: "Done." },
-      ],
-    });
+  test("is approved for good in its session, and no other one", async () => {
+    const calls = (amount: number) => ({ calls: [{ tool: "refund", input: { order: "A1", amount } }] });
+    await using scenario = await start({ turns: [calls(90), calls(90), calls(91)] });
     const { session, open } = await asked(scenario);
-    await session.answer(open[0]?.id ?? "", { action: "approve", always: "session" });
-    await until(scenario, session.id, "idle");
-    expect(done).toEqual(["A1:90", "A2:5"]);
-    expect(await scenario.runtime.sessions.interrupts({ sessionId: session.id })).toHaveLength(1);
+    const first = open[0]?.id ?? "";
+    await session.answer(first, { action: "approve", always: "session" });
+    while ((await openOf(scenario, session.id))[0]?.id === first) await delay(5);
+    while ((await openOf(scenario, session.id)).length === 0) await delay(5);
+    expect(done).toEqual(["A1:90", "A1:90"]);
+    expect(await scenario.runtime.sessions.interrupts({ sessionId: session.id })).toHaveLength(2);
   });
 
   test("edits are checked before they count", async () => {
@@ -169,6 +166,63 @@ describe("a call that changes something", () => {
       code: "invalid_input",
     });
     expect(await openOf(scenario, session.id)).toHaveLength(1);
+  });
+});
+
+test("what a rule asks about every time cannot be approved for good", async () => {
+  await using scenario = await start(one, { permissions: { ask: ["refund"] } });
+  const { session, open } = await asked(scenario);
+  const id = open[0]?.id ?? "";
+  await expect(session.answer(id, { action: "approve", always: "session" })).rejects.toMatchObject({
+    code: "invalid_input",
+    message: expect.stringContaining("ask: refund"),
+  });
+  await session.answer(id, { action: "approve" });
+  await until(scenario, session.id, "idle");
+  expect(done).toEqual(["A1:90"]);
+});
+
+describe("what people have made of the permissions", () => {
+  test("holds at once where no process works on sessions", async () => {
+    const quiet = await start(one, {}, { work: "none" });
+    const session = await quiet.session();
+    await session.setMode("plan", "ada");
+    const rule = { scope: "agent", list: "deny", rule: "refund" } as const;
+    await quiet.runtime.sessions.addRule(session.id, rule, "ada");
+    expect(story(await quiet.log(session))).toBe("sessionCreated modeChanged ruleAdded");
+    expect(await quiet.runtime.sessions.agentRules("tester")).toEqual([rule]);
+    await quiet[Symbol.asyncDispose]();
+  });
+
+  test("holds in a fork at an entry before it", async () => {
+    await using scenario = await start(one);
+    const session = await scenario.session();
+    const rule = { scope: "session", list: "deny", rule: "refund" } as const;
+    await scenario.runtime.sessions.addRule(session.id, rule, "ada");
+    while ((await scenario.log(session)).at(-1)?.type !== "ruleAdded") await delay(5);
+    const { session: fork } = await scenario.runtime.sessions.fork(session.id, { at: "#1", id: "fork" });
+    const again = await scenario.runtime.session({ id: fork.id });
+    await again.send("pay it back");
+    await until(scenario, fork.id, "idle");
+    expect(resultOf(await scenario.log(again))).toMatchObject({
+      outcome: "denied",
+      details: { permission: { layer: "rules" } },
+    });
+  });
+
+  test("the rules of one who has sent a message do not count for one who does not say who they are", async () => {
+    const permissions = { users: { alice: { allow: ["refund"] } } };
+    await using scenario = await start(one, { permissions });
+    const session = await scenario.session();
+    const runtime = scenario.runtime.sessions;
+    const say = (text: string, actor?: string) =>
+      runtime.send(session.id, {
+        blocks: [{ type: "text", text }],
+        ...(actor === undefined ? {} : { actor }),
+      });
+    await Promise.all([say("hello", "alice"), say("pay me")]);
+    await until(scenario, session.id, "waiting");
+    expect(done).toEqual([]);
   });
 });
 
@@ -207,11 +261,12 @@ describe("several calls of one answer", () => {
   });
 
   test("what one answer allows for good does not ask any more", async () => {
-    await using scenario = await start(three);
+    const same = ["refund", { order: "A1", amount: 1 }] as const;
+    await using scenario = await start(scriptOf(same, same));
     const { session, open } = await asked(scenario);
     await session.answer(open[0]?.id ?? "", { action: "approve", always: "session" });
     await until(scenario, session.id, "idle");
-    expect(done).toEqual(["A1:1", "A2:2"]);
+    expect(done).toEqual(["A1:1", "A1:1"]);
     expect(
       await scenario.runtime.sessions.interrupts({ sessionId: session.id, status: "closed" }),
     ).toHaveLength(1);

@@ -1,6 +1,6 @@
 import type { Agent } from "../../agents/agent.ts";
 import type { InterruptTerms } from "../../log/entry.ts";
-import type { OpenCall, RunState } from "../../log/state.ts";
+import { type OpenCall, type RunState, UNNAMED } from "../../log/state.ts";
 
 /** On which terms a person is asked now: who, until when, and what then. @pure */
 export function termsOf(
@@ -10,7 +10,8 @@ export function termsOf(
   now: number,
 ): InterruptTerms {
   const { expiresAfterMs, onExpire, escalateTo, excludeRequester, quorum } = approvals;
-  const who = { approvers: approvals.approvers, excluded: excludeRequester ? actors : [], quorum };
+  const excluded = excludeRequester ? actors.filter((actor) => actor !== UNNAMED) : [];
+  const who = { approvers: approvals.approvers, excluded, quorum };
   // Nobody waits for the time of those who may not answer.
   const isEscalated = onExpire === "escalate" && (rounds > 0 || !isEnough(who));
   const approvers = isEscalated ? escalateTo : approvals.approvers;
@@ -26,7 +27,7 @@ export function termsOf(
   const remindAt = approvals.remindAfterMs.map((ms) => now + ms);
   return {
     ...(approvers.length === 0 ? {} : { approvers }),
-    ...(excludeRequester && actors.length > 0 ? { excluded: actors } : {}),
+    ...(excluded.length > 0 ? { excluded } : {}),
     ...(quorum > 1 ? { quorum } : {}),
     ...deadline,
     ...(remindAt.length === 0 ? {} : { remindAt }),

@@ -3,6 +3,7 @@ import { neutraliseMarkers } from "../../log/markers.ts";
 import { type OpenCall, questionAbout } from "../../log/state.ts";
 import { askOutcome, askPerson } from "../approvals/ask-person.ts";
 import { classify } from "../approvals/classify.ts";
+import { askIfChanged, wasShown } from "../approvals/look-again.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";
 import { currentRun, type SessionWriter } from "../session-writer.ts";
 import { isForClassifier, nextCall } from "./next-call.ts";
@@ -53,7 +54,7 @@ export function createCalls(
   async function performWithHooks(plan: ActivePlan): Promise<void> {
     // What had started when its node died was asked about before; what has only asked may have other arguments by now.
     const isNew = isToStart(plan) && (plan.call.started === null || plan.call.suspended);
-    const asked = isNew ? await afterHooks(plan) : plan;
+    const asked = await afterLook(isNew ? await afterHooks(plan) : plan);
     if (control.abandoned.aborted) return;
     // It was its turn to be asked about. Whether it is its turn to start, too, is for `nextCall` to say.
     if (plan.type === "ask" && asked.type === "run") return;
@@ -94,6 +95,13 @@ export function createCalls(
       if (control.cancelSignal().aborted) break;
     }
     return plan;
+  }
+
+  /** What has been approved is looked at again; that takes its time, and rules may have changed meanwhile. */
+  async function afterLook(plan: CallPlan): Promise<CallPlan> {
+    if (plan.type !== "run" || !wasShown(plan)) return plan;
+    await askIfChanged(plan, writer, agent, ports, control);
+    return planOpen(plan.call);
   }
 
   /** What is to be done about a call by now. */

@@ -4,14 +4,13 @@ import { sha256 } from "../../lib/ids.ts";
 import { raceSignal } from "../../lib/streams.ts";
 import type { ToolFinished } from "../../log/entry.ts";
 import type { OpenCall, PersonsAnswer } from "../../log/state.ts";
-import { riskOf } from "../../permissions/risk.ts";
 import { execute, reconcile } from "../../tools/execute.ts";
 import type { Executed } from "../../tools/present-result.ts";
 import type { Answer, ToolContext } from "../../tools/tool.ts";
-import { askForTool, askPerson, previewOf } from "../approvals/ask-person.ts";
+import { askForTool } from "../approvals/ask-person.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";
 import { currentRun, type SessionWriter } from "../session-writer.ts";
-import { bindingOf, modeOf, policyCall } from "./permit.ts";
+import { modeOf } from "./permit.ts";
 import { type CallPlan, NOT_STARTED } from "./plan-call.ts";
 import { noteOfChange } from "./tool-hooks.ts";
 
@@ -31,10 +30,6 @@ export async function performCall(
 ): Promise<Pick<ToolFinished, "outcome" | "blocks"> | null> {
   const { callId, name } = plan.call;
   const { id: runId } = currentRun(writer);
-  if (await hasChanged(plan, writer, ports, control)) {
-    await askAgain(plan, writer, agent, ports, control);
-    return null;
-  }
   const elapsed = stopwatch(plan, ports);
   const attempt = beginAttempt(plan, runId, writer, agent, ports, control);
   const executed = await (plan.type === "run" ? attempt.start(plan.attempt) : attempt.resume(plan.denied));
@@ -42,37 +37,6 @@ export async function performCall(
   const blocks = [...executed.blocks, ...noteOfChange(plan.call, writer.state)];
   writer.append({ type: "toolFinished", runId, callId, name, ...executed, blocks, durationMs: elapsed() });
   return executed;
-}
-
-/** What a person has approved was shown to them as it was then; what has changed since they have to see. */
-async function hasChanged(
-  { type, call, tool, input }: ToolPlan,
-  writer: SessionWriter,
-  ports: LoopPorts,
-  control: LoopControl,
-): Promise<boolean> {
-  const { approval, started } = call;
-  if (type !== "run" || started !== null || approval === null || approval.basis === null) return false;
-  // Arguments that a person has written are theirs to answer for.
-  if (approval.answer.action !== "approve") return false;
-  const preview = await previewOf(tool, input, writer, ports, control);
-  // What cannot be shown any more may have changed.
-  return preview?.basis !== approval.basis;
-}
-
-async function askAgain(
-  { call, tool, input, permission }: ToolPlan,
-  writer: SessionWriter,
-  agent: Agent,
-  ports: LoopPorts,
-  control: LoopControl,
-): Promise<void> {
-  const risk = riskOf(policyCall(tool, input));
-  const reason = "the approval was for something else";
-  const decision = { type: "ask", permission, risk, reason } as const;
-  const binding = bindingOf(tool, call.input, agent);
-  const plan = { type: "ask", whom: "person", call, tool, input, binding, decision } as const;
-  await askPerson(plan, writer, agent, ports, control, true);
 }
 
 /** A call that went on while no process watched it counts from its own start, which only the wall clock knows. */

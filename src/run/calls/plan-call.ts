@@ -10,6 +10,7 @@ import {
   questionAbout,
   type RunState,
   type SessionState,
+  UNNAMED,
 } from "../../log/state.ts";
 import type { Decision } from "../../permissions/policy.ts";
 import { unknownText } from "../../tools/execute.ts";
@@ -184,7 +185,7 @@ function nobodyFor(call: OpenCall, { run, agent, now }: Situation): CallPlan | n
   if (canBeAnswered(termsOf(agent, run, call, now))) return null;
   const text =
     `${call.name} was not started: a person has to allow it. Those who may are ${agent.approvals.approvers.join(", ")}, ` +
-    `and too few of them have not asked for it themselves (${run.actors.join(", ")}). Say what you cannot do.`;
+    `and too few of them have not asked for it themselves (${run.actors.filter((actor) => actor !== UNNAMED).join(", ")}). Say what you cannot do.`;
   return refused(call, text, { layer: "person", by: "nobody may answer" });
 }
 

@@ -3,6 +3,7 @@ import type { ApprovalRequest, InterruptRequest } from "../../log/entry.ts";
 import { ruleLike } from "../../permissions/rule-like.ts";
 import type { Tool } from "../../tools/tool.ts";
 import { policyCall } from "../calls/permit.ts";
+import { whyNotAlways } from "./answer.ts";
 import { actionsFor, type InterruptRecord, type PersonsAction } from "./interrupts.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
@@ -84,11 +85,11 @@ function embedded(schema: Schema, name: string): Schema {
   return JSON.stringify(own).includes('"$ref"') ? { $id: `urn:holdfast:${name}`, ...own } : own;
 }
 
-/** Whether a rule can say exactly what is asked ("always"). A breakpoint asks every time, and so does what several have to approve. */
+/** Whether a rule can say exactly what is asked, and would keep it from being asked about ("always"). */
 function mayBeForGood(request: InterruptRequest, tool: Tool | undefined): request is ApprovalRequest {
   return (
+    whyNotAlways(request) === null &&
     request.kind === "approval" &&
-    (request.quorum ?? 1) === 1 &&
     tool !== undefined &&
     ruleLike(policyCall(tool, request.call.input)).length > 0
   );

@@ -28,7 +28,9 @@ function asked(changes: Partial<InterruptRequest> = {}): InterruptRecord {
 const always = { action: "approve", always: "session" } as const;
 
 it("an approval for good is a rule that says what was asked", () => {
-  expect(rulesOfAnswer(asked(), always, agent)).toEqual([{ scope: "session", list: "allow", rule: "pay" }]);
+  expect(rulesOfAnswer(asked(), always, agent)).toEqual([
+    { scope: "session", list: "allow", rule: "pay(nothing else)" },
+  ]);
   expect(JSON.stringify(answerSchema(asked().request, agent))).toContain("always");
 });
 

@@ -121,6 +121,17 @@ export function staleError({ call }: ApprovalRequest): AppError {
   );
 }
 
+/** Why a rule that allows it would not keep it from being asked about; null where one would. @pure */
+export function whyNotAlways(request: InterruptRequest): string | null {
+  if (request.kind === "breakpoint") return "a breakpoint asks every time";
+  if (request.kind !== "approval") return "this is no approval of a call";
+  // The last of them would decide alone about all that comes.
+  if ((request.quorum ?? 1) > 1) return "several people have to approve this, each time anew";
+  const { layer, by } = request.permission;
+  if (layer === "rules") return `a rule asks every time (${by})`;
+  return layer === "hook" ? `the hook "${by}" asks every time` : null;
+}
+
 /**
  * The rules that "always" makes of an approval (`ruleLike`): the commands, the file, or the tool that was asked about.
  * @throws AppError `invalid_input` where no rule can say it.
@@ -131,13 +142,10 @@ export function rulesOfAnswer(
   agent: Agent | undefined,
 ): readonly AddedRule[] {
   if (answer.action !== "approve" || answer.always === undefined) return [];
-  if (request.kind === "breakpoint") {
-    throw new AppError("invalid_input", "a breakpoint asks every time: it cannot be approved for good");
-  }
-  if ((request.quorum ?? 1) > 1) {
-    // The last of them would decide alone about all that comes.
-    throw new AppError("invalid_input", "several people have to approve this, each time anew", {
-      hint: "Approve it this once, or write a rule into harness.json.",
+  const why = whyNotAlways(request);
+  if (why !== null) {
+    throw new AppError("invalid_input", `${why}: it cannot be approved for good`, {
+      hint: "Approve it this once, or change the rule in harness.json.",
     });
   }
   const { always: scope } = answer;

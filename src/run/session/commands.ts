@@ -44,6 +44,8 @@ export interface CommandPorts {
   /** What the sessions of each tenant may cost in one day; null: no limit. */
   readonly tenantDailyUsd: number | null;
   readonly worstCase: LoopPorts["worstCase"];
+  /** Puts what was said to a session into its log, where no process does that by itself. */
+  readonly settle: (sessionId: string) => Promise<void>;
 }
 
 /** Null: no limit. */
@@ -64,7 +66,7 @@ const STOP_PATIENCE_MS = 30_000;
  * With a `tenant`: as that tenant may give them. Without: all sessions, and new ones belong to nobody in particular.
  */
 export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
-  const { log, agents, bus, sandboxes, files, closed, tenantLimits } = ports;
+  const { log, agents, bus, sandboxes, files, closed, tenantLimits, settle } = ports;
 
   async function existing(sessionId: string): Promise<SessionRecord> {
     const session = await log.session(sessionId);
@@ -249,6 +251,7 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
       checkMode(mode, agent);
       checkLoosening(mode, agent, { actor, tenant });
       await log.enqueue(sessionId, withoutUndefined({ type: "mode", mode, actor } as const));
+      await settle(sessionId);
     },
 
     async addRule(sessionId, rule, actor = actorOf(tenant)) {
@@ -258,6 +261,7 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
       checkLoosening(rule, agent, { actor, tenant });
       if (rule.scope === "agent" && isTenant(tenant)) throw notTheirs();
       await log.enqueue(sessionId, withoutUndefined({ type: "rule", rule, actor } as const));
+      await settle(sessionId);
     },
 
     async permissions(sessionId) {

@@ -3,7 +3,7 @@ import { newId } from "../../lib/ids.ts";
 import { withoutUndefined } from "../../lib/json.ts";
 import { ENTRY_VERSION, type Entry, type WorkspaceOrigin } from "../../log/entry.ts";
 import { fold } from "../../log/fold.ts";
-import { canWaitInFork } from "../../log/fold-branches.ts";
+import { canWaitInFork, permissionsOf } from "../../log/fold-branches.ts";
 import type { SessionLog, SessionRecord } from "../../log/session-log.ts";
 import { statusOf } from "../../log/state.ts";
 import type { ForkedRun, ForkOptions } from "../../log/time-travel.ts";
@@ -39,6 +39,7 @@ export async function forkSession(
   const { session, created } = await log.fork(source.id, place.id, id ?? newId("s"), {
     ...options,
     files: origin,
+    permissions: permissionsOf(fold(await log.tail(source.id))),
     ...withoutUndefined({ title, due, waiting }),
   });
   await files.ready(session.id);

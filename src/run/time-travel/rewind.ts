@@ -4,6 +4,7 @@ import { sha256 } from "../../lib/ids.ts";
 import { canonicalJson, withoutUndefined } from "../../lib/json.ts";
 import type { Entry, HeadMoved, RunFinished, WorkspaceOrigin, WorkspaceSaved } from "../../log/entry.ts";
 import { fold } from "../../log/fold.ts";
+import { permissionsOf } from "../../log/fold-branches.ts";
 import type { SessionLog, SessionRecord } from "../../log/session-log.ts";
 import type { Hold } from "../../log/time-travel.ts";
 import type { SandboxPool } from "../../sandboxes/pool.ts";
@@ -76,7 +77,8 @@ async function move(
   key: { readonly key: string; readonly fingerprint: string } | undefined,
 ): Promise<Entry & HeadMoved> {
   const { log, files, sandboxes } = ports;
-  const { run, usage, costUsd, unpricedCalls, lostUsd, mode, rules } = fold(await log.tail(hold.sessionId));
+  const state = fold(await log.tail(hold.sessionId));
+  const { run, usage, costUsd, unpricedCalls, lostUsd } = state;
   if (!keepFiles) await sandboxes.end(hold.sessionId);
   const present = await keepPresent(hold, ports);
   const then = keepFiles || present === null ? undefined : await filesFor(hold.sessionId, to, ports);
@@ -92,7 +94,7 @@ async function move(
     moved: {
       type: "headMoved",
       spent: { usage, costUsd, unpricedCalls, lostUsd },
-      permissions: { ...(mode === null ? {} : { mode }), rules },
+      permissions: permissionsOf(state),
       files: origin,
       ...withoutUndefined({ actor }),
     },

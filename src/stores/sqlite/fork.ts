@@ -48,7 +48,11 @@ export function forkSession(
     parentId: at,
     seq: seq + 1,
     forkedFrom: { sessionId, entryId: at },
-    ...withoutUndefined({ files: options.files, waits: options.waiting && (true as const) }),
+    ...withoutUndefined({
+      files: options.files,
+      permissions: options.permissions,
+      waits: options.waiting && (true as const),
+    }),
   };
   database.run(
     `INSERT INTO session (id, agent, tenant, title, create_key, fingerprint, status, head_id, head_seq, created_at, updated_at,
