@@ -161,7 +161,7 @@ export function testBuiltinTools(driver: SandboxDriver): void {
       test("is, of the shell, the command", async () => {
         expect(await preview("shell", { command: "rm -r x" })).toEqual({
           type: "command",
-          text: "# in the workspace, as every command\nrm -r x",
+          text: "rm -r x",
         });
       });
     });

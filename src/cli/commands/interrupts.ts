@@ -35,7 +35,8 @@ const feedbackOption: Option = {
 const listOptions: readonly Option[] = [
   {
     flags: "--status <status>",
-    description: "open (default), answered, or closed: decided otherwise, or its run has ended",
+    description:
+      "open (default); answered, expired or looked at anew (answered); closed: decided otherwise, or its run has ended",
   },
   { flags: "--agent <name>", description: "only those of this agent" },
   ...place,

@@ -1,6 +1,7 @@
 import { systemClock } from "../../lib/clock.ts";
 import { AppError, isAppError } from "../../lib/errors.ts";
 import { nearest } from "../../lib/json.ts";
+import type { InterruptKind } from "../../log/entry.ts";
 import type { InterruptRecord } from "../../run/session/interrupts.ts";
 import type { Sessions } from "../../run/session/sessions.ts";
 import { ago } from "../render/figures.ts";
@@ -47,7 +48,9 @@ async function openOfSession(sessions: Readable, wanted: string): Promise<readon
   const open = await sessions.interrupts({ sessionId: session.id, status: "open" });
   if (open.length > 0) return open;
   const [latest] = await sessions.interrupts({ sessionId: session.id, limit: 1 });
-  const last = latest?.answered ? `; the last one: ${answeredText(latest.answered)}` : "";
+  const last = latest?.answered
+    ? `; the last one: ${answeredText(latest.answered, latest.request.kind)}`
+    : "";
   throw new AppError(
     "conflict",
     `the session ${session.id} does not wait for an answer (it is ${session.status})${last}`,
@@ -91,6 +94,9 @@ function listing(interrupts: readonly InterruptRecord[]): string {
 }
 
 /** "approved by ada, 3 min ago". */
-export function answeredText({ answer, actor, at }: NonNullable<InterruptRecord["answered"]>): string {
-  return `${oneLine(answeredWords(answer, actor, undefined))}, ${ago(systemClock.now() - at)}`;
+export function answeredText(
+  { answer, actor, at }: NonNullable<InterruptRecord["answered"]>,
+  kind: InterruptKind,
+): string {
+  return `${oneLine(answeredWords(answer, actor, undefined, kind))}, ${ago(systemClock.now() - at)}`;
 }

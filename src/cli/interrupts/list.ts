@@ -64,7 +64,7 @@ function columnsFor(status: InterruptStatus): readonly Column[] {
     { title: "KIND" },
     { title: "WHAT" },
     { title: "ASKED", align: "right" },
-    status === "open" ? { title: "EXPIRES", align: "right" } : { title: "ANSWER" },
+    status === "open" ? { title: "EXPIRES", align: "right" } : { title: "ANSWER, OR WHY NONE" },
   ];
 }
 
@@ -89,6 +89,8 @@ function expiry({ request: { expiresAt } }: InterruptRecord, now: number): strin
   return expiresAt <= now ? "now" : `in ${duration(expiresAt - now)}`;
 }
 
-function answerOf({ answered }: InterruptRecord): string {
-  return answered === null ? "" : cut(answeredWords(answered.answer, answered.actor, undefined), 60);
+function answerOf({ answered, request }: InterruptRecord): string {
+  return answered === null
+    ? ""
+    : cut(answeredWords(answered.answer, answered.actor, undefined, request.kind), 60);
 }

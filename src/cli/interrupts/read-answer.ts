@@ -77,7 +77,8 @@ async function readText(file: string): Promise<string> {
 /** `reject` */
 export function readRejection(input: Input): AnswerFor {
   const feedback = input.text("feedback");
-  return always({ action: "reject", ...(feedback === undefined ? {} : { feedback }) });
+  const said = feedback === undefined || feedback.trim() === "" ? {} : { feedback };
+  return always({ action: "reject", ...said });
 }
 
 /** JSON where a schema asks for more than text; text as it is anywhere else. */

@@ -6,7 +6,7 @@ import { placeWords } from "../place-words.ts";
 import { jsonText } from "../printable.ts";
 import { ago, dollars, duration } from "../render/figures.ts";
 import { oneLine, plain } from "../render/plain.ts";
-import { kindWords, questionBlock } from "../render/question.ts";
+import { answerWords, kindWords, questionBlock } from "../render/question.ts";
 import { viewOptions } from "../render/view-options.ts";
 import { openPlace, type PlaceWishes } from "../sessions/session.ts";
 import { printJson, printLine, stylerFor, type Terminal } from "../terminal.ts";
@@ -86,7 +86,8 @@ function answerRows(interrupt: InterruptRecord, place: readonly string[]): reado
   const { answered, status, request } = interrupt;
   if (answered !== null) {
     const how = answered.channel === null ? "" : ` (${oneLine(answered.channel)})`;
-    return [["answer", `${answeredText(answered)}${how}`]];
+    const { byNobody } = answerWords(answered.answer, request.kind);
+    return [[byNobody ? "ended" : "answer", `${answeredText(answered, request.kind)}${byNobody ? "" : how}`]];
   }
   if (status !== "open") return [];
   return [

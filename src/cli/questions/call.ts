@@ -1,5 +1,6 @@
 import { systemClock } from "../../lib/clock.ts";
 import type { ApprovalRequest, InterruptAnswer } from "../../log/entry.ts";
+import { whyNotAlways } from "../../run/session/answer.ts";
 import { actionsFor } from "../../run/session/interrupts.ts";
 import { jsonText } from "../printable.ts";
 import { plain } from "../render/plain.ts";
@@ -46,8 +47,7 @@ function choicesFor(request: ApprovalRequest, dialogue: Dialogue): readonly Choi
   });
   return [
     approve("y", "once"),
-    // A breakpoint asks every time, and one of several people cannot decide for good.
-    ...(request.kind === "breakpoint" || (request.quorum ?? 1) > 1
+    ...(whyNotAlways(request) !== null
       ? []
       : [approve("a", "always in this session", "session"), approve("A", "always for this agent", "agent")]),
     ...(possible.has("edit") ? [{ key: "e", words: "edit", answer: () => edited(request, dialogue) }] : []),

@@ -3,7 +3,7 @@ import type { Entry, InterruptAnswer } from "../../log/entry.ts";
 import type { InterruptRecord } from "../../run/session/interrupts.ts";
 import type { AnswerOptions, Sessions } from "../../run/session/sessions.ts";
 import { isRunEnd } from "../../run/session/watch.ts";
-import { oneLine } from "../render/plain.ts";
+import { oneLine, plain } from "../render/plain.ts";
 import { answeredWords } from "../render/question.ts";
 import { isLive, type Terminal } from "../terminal.ts";
 import { askAboutBudget } from "./budget.ts";
@@ -82,7 +82,9 @@ async function give(
     return "open";
   } catch (error) {
     if (!isAppError(error)) throw error;
-    say(oneLine(error.hint === undefined ? error.message : `${error.message}. ${error.hint}`));
+    // All lines: what does not fit stands behind the first one.
+    say(plain(error.message));
+    if (error.hint !== undefined) say(plain(error.hint));
     if (error.code === "conflict") return isOwnVote(error.details) ? "open" : "settled";
     if (error.code === "invalid_input" || error.code === "forbidden") return "again";
     throw error;

@@ -13,7 +13,10 @@ const INDENT = "  │ ";
 
 interface Call {
   readonly name: string;
-  readonly input: unknown;
+  /** As it is to run. */
+  input: unknown;
+  /** Who changed the arguments, in words; empty where they are the model's. */
+  changed: string;
   readonly output: ReturnType<typeof callOutput>;
   /** Lines that wait until the calls before this one have been told. */
   readonly held: string[];
@@ -34,9 +37,16 @@ export function callsView({ style, width, output: limits }: ViewOptions) {
   /** Whose end was printed. */
   const told = new Set<string>();
 
-  function header({ name, input }: Call): string {
-    const words = cut(callLine(name, input), Math.max(20, width - name.length - 4));
+  function header(call: Call): string {
+    const { name } = call;
+    const words = argumentsOf(call, Math.max(20, width - name.length - 4));
     return `${style("cyan", "▸")} ${style("bold", oneLine(name))}  ${words}\n`;
+  }
+
+  function argumentsOf({ name, input, changed }: Call, room: number): string {
+    const words = callLine(name, input);
+    if (changed === "") return cut(words, room);
+    return `${cut(words, Math.max(20, room - changed.length - 3))} ${style("dim", `(${changed})`)}`;
   }
 
   function announce(call: Call): string {
@@ -72,8 +82,7 @@ export function callsView({ style, width, output: limits }: ViewOptions) {
     const lines = [...call.output.end(), ...explanation(call, finished)];
     if (!call.announced && lines.length === 0) {
       const room = Math.max(20, width - call.name.length - words.length - 7);
-      const asked = cut(callLine(call.name, call.input), room);
-      return `${style(colour, sign)} ${style("bold", oneLine(call.name))}  ${asked} ${style("dim", `· ${words}`)}\n`;
+      return `${style(colour, sign)} ${style("bold", oneLine(call.name))}  ${argumentsOf(call, room)} ${style("dim", `· ${words}`)}\n`;
     }
     return `${announce(call)}${indented(lines)}  ${style(colour, `${sign} ${words}`)}\n`;
   }
@@ -99,6 +108,7 @@ export function callsView({ style, width, output: limits }: ViewOptions) {
     const call: Call = {
       name,
       input,
+      changed: "",
       output: callOutput(limits),
       held: [],
       announced: false,
@@ -121,6 +131,14 @@ export function callsView({ style, width, output: limits }: ViewOptions) {
     started(callId: string, name: string): string {
       open(callId, name, undefined).started = true;
       return tell();
+    },
+    /** Others than the model's arguments are to run: its line says which, and `by` whom. */
+    changed(callId: string, input: unknown, by: string): void {
+      const call = calls.get(callId);
+      if (call === undefined) return;
+      call.input = input;
+      call.changed = by;
+      call.announced = false;
     },
     output(callId: string, stream: "stdout" | "stderr", text: string): string {
       const call = calls.get(callId);

@@ -3,7 +3,7 @@ import type { CallEvent, PastCall } from "../../run/session/past-call.ts";
 import type { Style } from "../terminal.ts";
 import { callLine, outcomeLine, permissionIn } from "./call-line.ts";
 import { permissionWords, riskWords } from "./permission-words.ts";
-import { cut, oneLine } from "./plain.ts";
+import { cut, oneLine, plain } from "./plain.ts";
 import { answeredWords } from "./question.ts";
 
 type Styler = (style: Style, text: string) => string;
@@ -19,6 +19,7 @@ export function explanationLines(explanation: CallExplanation, style: Styler): r
     row("mode", mode),
     ...("risk" in decision ? [row("risk", riskWords(decision.risk))] : []),
     row("now", style(["bold", COLOURS[decision.type]], verdictWords(explanation))),
+    ...(decision.type === "invalid" ? moreLines(decision.reason).map((line) => row("", line)) : []),
     ...(isLine
       ? [
           "",
@@ -43,7 +44,7 @@ function verdictWords({ decision }: CallExplanation): string {
   const { permission, reason } = decision;
   switch (decision.type) {
     case "invalid":
-      return `not started: ${oneLine(reason)}`;
+      return `not started: ${linesOf(reason)[0] ?? ""}`;
     case "allow":
       return `allowed by ${permissionWords(permission)}`;
     case "deny":
@@ -53,6 +54,17 @@ function verdictWords({ decision }: CallExplanation): string {
     case "classify":
       return "the classifier is asked, and a person where it is unsure";
   }
+}
+
+/** What does not fit stands behind the first line. */
+function moreLines(text: string): readonly string[] {
+  return linesOf(text).slice(1);
+}
+
+function linesOf(text: string): readonly string[] {
+  return plain(text)
+    .split("\n")
+    .filter((line) => line.trim() !== "");
 }
 
 const SAYS = {
@@ -68,7 +80,7 @@ const SAYS = {
 
 function layerLines(layers: readonly LayerSaying[], style: Styler): readonly string[] {
   const rows = layers.map(
-    ({ layer, by, says, reason }) => [layer, oneLine(by), SAYS[says], oneLine(reason)] as const,
+    ({ layer, by, says, reason }) => [layer, oneLine(by), SAYS[says], linesOf(reason)[0] ?? ""] as const,
   );
   const width = (i: 0 | 1 | 2) => Math.min(50, Math.max(0, ...rows.map((row) => row[i].length)));
   return rows.map(([layer, by, says, reason]) =>

@@ -6,6 +6,7 @@ import type {
   ContextOpened,
   HeadMoved,
   HookDecided,
+  InterruptKind,
   InterruptResolved,
   InterruptVoted,
   ModeChanged,
@@ -111,9 +112,10 @@ function consequence(point: HookDecided["point"]): string {
 export function answeredLine(
   { answer, actor, waitedMs }: InterruptResolved,
   what: string | undefined,
+  kind?: InterruptKind,
 ): FactLine {
   const about = what === undefined ? "" : ` (${what})`;
-  return yellow(`▸ ${answeredWords(answer, actor ?? null, waitedMs)}${about}`);
+  return yellow(`▸ ${answeredWords(answer, actor ?? null, waitedMs, kind)}${about}`);
 }
 
 export function votedLine({ actor }: InterruptVoted): FactLine {

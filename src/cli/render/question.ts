@@ -6,6 +6,7 @@ import type {
   InterruptKind,
   InterruptRequest,
   InterruptTerms,
+  OnExpire,
 } from "../../log/entry.ts";
 import { withPlace } from "../place-words.ts";
 import { callLine } from "./call-line.ts";
@@ -74,7 +75,10 @@ const EXPIRY = {
 } as const;
 
 /** Who may answer and until when, as far as anything is said about it. */
-export function termsLines(terms: InterruptTerms, now: number): readonly string[] {
+export function termsLines(
+  terms: InterruptTerms & { readonly kind?: InterruptKind },
+  now: number,
+): readonly string[] {
   const { approvers, excluded = [], quorum = 1, expiresAt, onExpire = "deny", round = 0 } = terms;
   return [
     ...(approvers === undefined ? [] : [`may be answered by ${approvers.map(oneLine).join(", ")}`]),
@@ -82,9 +86,16 @@ export function termsLines(terms: InterruptTerms, now: number): readonly string[
     ...(quorum === 1 ? [] : [`${quorum} people have to approve`]),
     ...(expiresAt === undefined
       ? []
-      : [`open for ${duration(Math.max(0, expiresAt - now))}, ${EXPIRY[onExpire]}`]),
+      : [`open for ${duration(Math.max(0, expiresAt - now))}, ${expiryWords(terms.kind, onExpire)}`]),
     ...(round === 0 ? [] : [`asked ${round === 1 ? "once" : `${round} times`} before, without an answer`]),
   ];
+}
+
+/** Where no call is to be approved, none is denied or goes ahead either. */
+function expiryWords(kind: InterruptKind | undefined, onExpire: OnExpire): string {
+  if (onExpire === "askAgain" || onExpire === "escalate") return EXPIRY[onExpire];
+  if (kind === "question" || kind === "auth") return "then the tool hears that nobody answered";
+  return kind === "outcome" ? "then its outcome stays unknown" : EXPIRY[onExpire];
 }
 
 function previewLines(
@@ -136,12 +147,12 @@ export const kindWords: Readonly<Record<InterruptKind, string>> = {
   breakpoint: "breakpoint",
   outcome: "outcome",
   question: "question",
-  auth: "log-in",
+  auth: "auth",
   budget: "budget",
 };
 
 /** An answer as what has been done: "approved", "rejected: not on Friday", "raised to $5.00". */
-export function answerWords(answer: InterruptAnswer): AnswerWords {
+export function answerWords(answer: InterruptAnswer, kind?: InterruptKind): AnswerWords {
   switch (answer.action) {
     case "raise":
       return { done: `raised to ${formatDollars(answer.limitUsd)}`, rest: "" };
@@ -154,7 +165,10 @@ export function answerWords(answer: InterruptAnswer): AnswerWords {
     case "reject":
       return {
         done: "rejected",
-        rest: answer.feedback === undefined ? "" : `: ${oneLine(answer.feedback)}`,
+        rest:
+          answer.feedback === undefined || answer.feedback.trim() === ""
+            ? ""
+            : `: ${oneLine(answer.feedback)}`,
       };
     case "respond":
       return { done: "answered", rest: `: ${oneLine(valueText(answer.value))}` };
@@ -168,7 +182,11 @@ export function answerWords(answer: InterruptAnswer): AnswerWords {
     case "skip":
       return { done: "left as it is", rest: "" };
     case "expired":
-      return { done: `nobody answered in time: ${EXPIRED[answer.onExpire]}`, rest: "", byNobody: true };
+      return {
+        done: `nobody answered in time: ${expiredWords(kind, answer.onExpire)}`,
+        rest: "",
+        byNobody: true,
+      };
     case "abandoned":
       return { done: "nobody answered for so long that the run is given up", rest: "", byNobody: true };
     case "stale":
@@ -199,6 +217,12 @@ const EXPIRED = {
   askAgain: "asked again",
 } as const;
 
+function expiredWords(kind: InterruptKind | undefined, onExpire: OnExpire): string {
+  if (onExpire === "askAgain" || onExpire === "escalate") return EXPIRED[onExpire];
+  if (kind === "question" || kind === "auth") return "the tool heard so";
+  return kind === "outcome" ? "its outcome stays unknown" : EXPIRED[onExpire];
+}
+
 /** A text as it is, anything else as JSON. */
 export function valueText(value: unknown): string {
   return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
@@ -209,8 +233,9 @@ export function answeredWords(
   answer: InterruptAnswer,
   actor: string | null,
   waitedMs: number | undefined,
+  kind?: InterruptKind,
 ): string {
-  const { done, rest, byNobody } = answerWords(answer);
+  const { done, rest, byNobody } = answerWords(answer, kind);
   const by = actor === null || byNobody ? "" : ` by ${oneLine(actor)}`;
   const after = waitedMs === undefined || byNobody ? "" : ` after ${duration(waitedMs)}`;
   return `${done}${by}${after}${rest}`;

@@ -1,4 +1,12 @@
-import type { Entry, Interrupted, InterruptResolved, ModelFailed, UserMessage } from "../../log/entry.ts";
+import type {
+  Entry,
+  HookDecided,
+  Interrupted,
+  InterruptRequest,
+  InterruptResolved,
+  ModelFailed,
+  UserMessage,
+} from "../../log/entry.ts";
 import { retryDelay } from "../../run/after-failure.ts";
 import type { RunEvent } from "../../run/session/events.ts";
 import { answerView } from "./answer.ts";
@@ -47,7 +55,7 @@ export function createRunView(options: ViewOptions): RunView {
   let isPartKnown = false;
   let activity: string | null = null;
   /** What was asked and has no answer, by the id of the question. */
-  const questions = new Map<string, string>();
+  const questions = new Map<string, InterruptRequest>();
   let hasSeveral = false;
   /** Characters of the arguments that the model is writing. */
   let argumentSize = 0;
@@ -139,7 +147,7 @@ export function createRunView(options: ViewOptions): RunView {
       case "compactionFailed":
         return fact(compactionFailedLine(entry));
       case "hookDecided":
-        return fact(hookLine(entry));
+        return hookDecided(entry);
       case "interrupted":
         activity = null;
         answer.setApart();
@@ -178,18 +186,30 @@ export function createRunView(options: ViewOptions): RunView {
   }
 
   function question({ interruptId, request, at }: Entry & Interrupted): string {
-    questions.set(interruptId, questionWords(request));
+    questions.set(interruptId, request);
     hasSeveral ||= questions.size > 1;
     const block = `${answer.close()}${questionBlock(request, { ...options, now: at })}`;
     return "call" in request ? block + calls.waits(request.call.callId) : block;
   }
 
+  function hookDecided(entry: HookDecided): string {
+    const { decision, subject, input, hook } = entry;
+    if (decision === "change") calls.changed(subject, input, `changed by hook ${oneLine(hook)}`);
+    return fact(hookLine(entry));
+  }
+
   /** Among several it has to be said which one. */
   function answered(entry: Entry & InterruptResolved): string {
-    const what = hasSeveral ? questions.get(entry.interruptId) : undefined;
+    const request = questions.get(entry.interruptId);
     questions.delete(entry.interruptId);
+    const { answer: given, actor } = entry;
+    if (given.action === "edit" && request !== undefined && "call" in request) {
+      const by = actor === undefined ? "changed" : `changed by ${oneLine(actor)}`;
+      calls.changed(request.call.callId, given.input, by);
+    }
+    const what = hasSeveral && request !== undefined ? questionWords(request) : undefined;
     if (questions.size === 0) hasSeveral = false;
-    return fact(answeredLine(entry, what));
+    return fact(answeredLine(entry, what, request?.kind));
   }
 
   function line(colour: "grey" | "yellow" | "red", text: string): string {

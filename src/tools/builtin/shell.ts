@@ -36,10 +36,8 @@ export const shellTool = defineTool({
   // Above the longest time limit of a command: that one is enforced in the sandbox, and says more when it strikes.
   timeoutMs: (MAX_SECONDS + 30) * 1000,
 
-  preview: async ({ command }) => ({
-    type: "command",
-    text: `# in the workspace, as every command\n${command}`,
-  }),
+  // In the workspace, as every command.
+  preview: async ({ command }) => ({ type: "command", text: command }),
 
   async run({ command, timeoutSeconds = DEFAULT_SECONDS }, context) {
     const sandbox = await context.sandbox();
