@@ -557,7 +557,7 @@ describe("when the process dies in the middle", () => {
     await using scenario = await start({ dataDir });
     const { sessions } = scenario.runtime;
     await rm(join(dataDir, "snapshots", "objects"), { recursive: true });
-    const hint = expect.stringContaining("--to ~0 --keep-files");
+    const hint = expect.stringContaining("--to '~0' --keep-files");
     await expect(sessions.rewind(id, { to: at })).rejects.toMatchObject({ code: "corrupt", hint });
     await expect(sessions.sandbox(id)).rejects.toMatchObject({ code: "corrupt", hint });
     expect(await notes(scenario, id)).toBe("two\n");

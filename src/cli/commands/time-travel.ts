@@ -11,7 +11,7 @@ import {
 
 const sessionArgument = { syntax: "<session>", description: "its id" };
 const placeOptions = [agentOption, dataDirOption, serverOption, jsonOption];
-const entryWords = "an id or its beginning, a number like #12, or ~1 for what stood before the last message";
+const entryWords = "an id or its beginning, a number like '#12', or '~1' for what stood before the last message";
 
 export const tree: RunnableCommand = {
   name: "tree",
@@ -47,7 +47,7 @@ export const fork: RunnableCommand = {
     ...placeOptions,
   ],
   examples: [
-    { command: "holdfast sessions fork s_01jz... --at ~1", explanation: "say the last message differently" },
+    { command: "holdfast sessions fork s_01jz... --at '~1'", explanation: "say the last message differently" },
     {
       command: "holdfast sessions fork s_01jz... --at e_01jz...",
       explanation: "at a question to a person: it is asked in the fork, too",
@@ -74,7 +74,7 @@ export const rewind: RunnableCommand = {
   ],
   examples: [
     {
-      command: "holdfast sessions rewind s_01jz... --to ~1",
+      command: "holdfast sessions rewind s_01jz... --to '~1'",
       explanation: "take the last message back, with all that came of it",
     },
     {

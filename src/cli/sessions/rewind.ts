@@ -18,7 +18,7 @@ export async function rewindOne(wishes: RewindWishes, terminal: Terminal): Promi
   const { to, keepFiles } = wishes;
   if (to === undefined) {
     throw new AppError("invalid_input", "to which entry?", {
-      hint: `Say --to ~1 for what stood before the last message; holdfast sessions tree ${wishes.session} shows others.`,
+      hint: `Say --to '~1' for what stood before the last message; holdfast sessions tree ${wishes.session} shows others.`,
     });
   }
   await using place = await openPlaceOf(wishes.session, wishes, terminal);

@@ -16,7 +16,7 @@ export async function findEntry(
   const id = String(ref);
   if (/^[A-Za-z0-9._:-]{1,256}$/.test(id)) return log.find(sessionId, { id });
   throw new AppError("invalid_input", `"${id.slice(0, 80)}" names no entry`, {
-    hint: "Write its id or the beginning of it, its number like #12, or ~1 for what stood before the last message.",
+    hint: "Write its id or the beginning of it, its number like '#12', or '~1' for what stood before the last message.",
   });
 }
 

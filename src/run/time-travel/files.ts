@@ -128,7 +128,7 @@ function tellWayOut(sessionId: string): (cause: unknown) => never {
       cause.code,
       `the files of the session "${sessionId}" cannot be put in order: ${cause.message}`,
       {
-        hint: `\`holdfast sessions rewind ${sessionId} --to ~0 --keep-files\` goes on with them as they are.`,
+        hint: `\`holdfast sessions rewind ${sessionId} --to '~0' --keep-files\` goes on with them as they are.`,
         cause,
       },
     );
