@@ -11,7 +11,8 @@ import {
 
 const sessionArgument = { syntax: "<session>", description: "its id" };
 const placeOptions = [agentOption, dataDirOption, serverOption, jsonOption];
-const entryWords = "an id or its beginning, a number like '#12', or '~1' for what stood before the last message";
+const entryWords =
+  "an id or its beginning, a number like '#12', or '~1' for what stood before the last message";
 
 export const tree: RunnableCommand = {
   name: "tree",
@@ -47,7 +48,10 @@ export const fork: RunnableCommand = {
     ...placeOptions,
   ],
   examples: [
-    { command: "holdfast sessions fork s_01jz... --at '~1'", explanation: "say the last message differently" },
+    {
+      command: "holdfast sessions fork s_01jz... --at '~1'",
+      explanation: "say the last message differently",
+    },
     {
       command: "holdfast sessions fork s_01jz... --at e_01jz...",
       explanation: "at a question to a person: it is asked in the fork, too",
