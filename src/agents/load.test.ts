@@ -197,6 +197,22 @@ test("a rule for a tool that does not exist is a slip", async () => {
   ]);
 });
 
+test("so is a rule for an argument that does not exist, which would forbid everything", async () => {
+  const permissions = { deny: ["write(pth=x)"], users: { alice: { allow: ["list(path<5)"] } } };
+  expect(await problemsOf({ permissions })).toEqual([
+    {
+      field: "permissions.deny[0]",
+      message: '"write" has no argument "pth"',
+      hint: 'Did you mean "path"?',
+    },
+    {
+      field: "permissions.users.alice.allow[0]",
+      message: '"<" is for numbers, and the type of "path" is string',
+      hint: "= and != are for every type.",
+    },
+  ]);
+});
+
 test("so is a hook for a tool that does not exist", async () => {
   const hooks = [{ on: "beforeTool", command: "true", tools: ["find_tools", "sh*", "shel"] }];
   expect(await problemsOf({ hooks })).toEqual([

@@ -5,7 +5,7 @@ import { isDirectory, isFile, readTextIfAny } from "../lib/files.ts";
 import { nearest } from "../lib/json.ts";
 import { CALL_TOOL, FIND_TOOLS } from "../log/call-tool.ts";
 import { knownProviders } from "../models/ai-sdk/providers.ts";
-import { parseRule } from "../permissions/rule.ts";
+import { complaintAboutRule } from "../permissions/rule-check.ts";
 import { matchesPattern } from "../permissions/rules.ts";
 import { askUser } from "../tools/builtin/ask.ts";
 import type { Tool } from "../tools/tool.ts";
@@ -53,7 +53,7 @@ export async function resolveReferences(
   );
   if (source.harness?.model !== undefined) checkProviders(source.harness.model, report);
   if (source.harness !== undefined && tools.complete) {
-    checkPatterns(source.harness, [...tools.byName.keys()], report);
+    checkPatterns(source.harness, [...tools.byName.values()], report);
   }
   return { systemPrompt, workspace, script, tools: tools.byName, hooks, warnings, problems };
 }
@@ -181,32 +181,17 @@ function checkProviders({ id, baseUrl, fallback }: NonNullable<Harness["model"]>
   for (const [i, model] of fallback.entries()) check(model.id, ["model", "fallback", i]);
 }
 
-/** The schema has let only rules pass. */
-function toolOfRule(text: string): string {
-  const parsed = parseRule(text);
-  return parsed.ok ? parsed.rule.tool : text;
-}
-
 /**
- * A rule or a hook for a tool that does not exist is most likely a slip, and one in `deny` or in the `tools` of a hook that
- * watches over a tool would go unnoticed.
+ * A rule or a hook for a tool or an argument that does not exist is most likely a slip, and one in `deny` or in the `tools` of a
+ * hook that watches over a tool would go unnoticed.
  */
-function checkPatterns({ permissions, hooks }: Harness, names: readonly string[], report: Report): void {
-  const check = (
-    patterns: readonly string[],
-    known: readonly string[],
-    path: readonly (string | number)[],
-  ) => {
-    for (const [i, pattern] of patterns.entries()) {
-      if (pattern === "*" || known.some((name) => matchesPattern(name, pattern))) continue;
-      const near = nearest(pattern, names);
-      const hint =
-        near === undefined ? `Tools of this agent: ${names.join(", ")}.` : `Did you mean "${near}"?`;
-      report([...path, i], `no tool of this agent is named "${pattern}"`, hint);
+function checkPatterns({ permissions, hooks }: Harness, tools: readonly Tool[], report: Report): void {
+  const checkRules = (rules: readonly string[], path: readonly (string | number)[]) => {
+    for (const [i, rule] of rules.entries()) {
+      const complaint = complaintAboutRule(rule, tools);
+      if (complaint !== null) report([...path, i], complaint.message, complaint.hint);
     }
   };
-  const checkRules = (rules: readonly string[], path: readonly (string | number)[]) =>
-    check(rules.map(toolOfRule), names, path);
   for (const list of ["deny", "ask", "allow", "breakpoints"] as const) {
     checkRules(permissions[list], ["permissions", list]);
   }
@@ -215,8 +200,15 @@ function checkPatterns({ permissions, hooks }: Harness, names: readonly string[]
       checkRules(own[list], ["permissions", "users", user, list]);
     }
   }
-  // Hooks are asked about searches for tools, too; rules are not.
-  for (const [i, { tools = [] }] of hooks.entries()) {
-    check(tools, [...names, FIND_TOOLS], ["hooks", i, "tools"]);
+  const names = tools.map(({ name }) => name);
+  for (const [i, { tools: patterns = [] }] of hooks.entries()) {
+    for (const [k, pattern] of patterns.entries()) {
+      // Hooks are asked about searches for tools, too; rules are not.
+      if (pattern === "*" || [...names, FIND_TOOLS].some((name) => matchesPattern(name, pattern))) continue;
+      const near = nearest(pattern, names);
+      const hint =
+        near === undefined ? `Tools of this agent: ${names.join(", ")}.` : `Did you mean "${near}"?`;
+      report(["hooks", i, "tools", k], `no tool of this agent is named "${pattern}"`, hint);
+    }
   }
 }
