@@ -104,7 +104,11 @@ export const treeSchema = z
     forks: z.array(
       z.strictObject({
         sessionId: z.string(),
-        at: z.string(),
+        at: z.string().meta({ description: "The entry behind which it begins." }),
+        seq: z
+          .int()
+          .nullable()
+          .meta({ description: "Its number; null where it came after the log was read." }),
         title: z.string().nullable(),
         status: sessionStatusSchema,
         ...spending,

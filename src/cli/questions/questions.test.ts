@@ -77,6 +77,15 @@ describe("whether a call may start", () => {
     expect(several.said[0]).toBe("[y] once  [r] reject  [enter] later  [?] all of it: ");
   });
 
+  test.each([
+    { layer: "rules", by: "ask: refund (harness.json)" },
+    { layer: "hook", by: "limits" },
+  ] as const)("what %j asks every time is never approved for good", async (permission) => {
+    const { dialogue, said } = person(["A", ""]);
+    expect(await askAboutCall({ ...approval, permission }, dialogue)).toBeNull();
+    expect(said[0]).not.toContain("always");
+  });
+
   test("arguments are changed in the person's editor", async () => {
     const folder = await mkdtemp(join(tmpdir(), "holdfast-editor-"));
     const editor = join(folder, "editor.sh");

@@ -156,10 +156,14 @@ const FILES = {
   now: "files as they are",
 } as const;
 
-export function movedLine({ from, files, actor }: HeadMoved): FactLine {
+/** `to` and `end` name the entry that it stands behind again, and the last one of what it left: "#5". */
+export function movedLine(
+  { files, actor }: HeadMoved,
+  { to, end }: { readonly to: string; readonly end: string },
+): FactLine {
   const what = files === undefined ? "" : `, ${FILES[files.from]}`;
   const left = files !== undefined && files.skipped > 0 ? `, without ${plural(files.skipped, "file")}` : "";
-  return yellow(`↶ moved back from ${oneLine(from)}${what}${left}${byWhom(actor)}`);
+  return yellow(`↶ left at ${oneLine(end)}, and back behind ${oneLine(to)}${what}${left}${byWhom(actor)}`);
 }
 
 function byWhom(actor: string | undefined): string {

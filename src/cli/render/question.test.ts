@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ApprovalRequest, InterruptAnswer, NewEntry } from "../../log/entry.ts";
+import type { ApprovalRequest, InterruptAnswer, InterruptRequest, NewEntry } from "../../log/entry.ts";
 import { call, entries, modelSays, runStarts, toolEnds, toolStarts } from "../../testing/log-builder.ts";
 import { answeredWords, questionBlock, questionWords } from "./question.ts";
 import { createRunView } from "./render.ts";
@@ -63,6 +63,21 @@ describe("a question in words", () => {
     expect(coloured).toContain("<red>-old</>");
     expect(coloured).toContain("<bold>+++ b/f</>");
     expect(block({ ...push, preview }, { previewLines: 2 })).toMatch(/\+\+\+ b\/f\n {2}│ … 4 more lines\n$/);
+  });
+
+  test("where there is no call to deny, none is said to be denied", () => {
+    const { call: about } = push;
+    const terms = { expiresAt: 60_000, onExpire: "deny" } as const;
+    const asked = (request: InterruptRequest) => questionBlock(request, { style, width: 100, now: 0 });
+    expect(asked({ kind: "question", message: "?", call: about, ...terms })).toContain(
+      "open for 1 min, then the tool hears that nobody answered\n",
+    );
+    expect(asked({ kind: "outcome", message: "?", call: about, ...terms })).toContain(
+      "then its outcome stays unknown",
+    );
+    expect(asked({ ...push, ...terms })).toContain("then it is denied");
+    const expired = { action: "expired", onExpire: "deny" } as const;
+    expect(answeredWords(expired, null, 5, "question")).toBe("nobody answered in time: the tool heard so");
   });
 
   test("a command stands for the call", () => {
@@ -172,9 +187,21 @@ describe("while a run goes on", () => {
           lostUsd: 0,
         },
       },
-      "↶ moved back from e9, files as they were then, without 2 files\n",
+      "↶ left at e9, and back behind #1, files as they were then, without 2 files\n",
     ],
-  ])("%j", (fact, shown) => expect(show(fact)).toBe(shown));
+  ])("%j", (fact, shown) => expect(show(runStarts(), fact)).toBe(shown));
+
+  test("a changed call is shown as it runs", () => {
+    const shown = show(
+      runStarts(),
+      modelSays([call("a", "shell", { command: "git push --force" })]),
+      ask("i1", "a"),
+      answers("i1", { action: "edit", input: { command: "git push" } }),
+      toolStarts("a", "shell", "reconcile"),
+      toolEnds("a", "shell"),
+    );
+    expect(shown).toContain("▸ shell  git push (changed by ada)\n");
+  });
 
   test("a refused call says who refused it", () => {
     const refused = {

@@ -61,6 +61,8 @@ export function createRunView(options: ViewOptions): RunView {
   let argumentSize = 0;
   let calledTool = "";
   let lastAt: number | null = null;
+  /** The numbers of the entries that were seen, by their ids. */
+  const numbers = new Map<string, number>();
 
   function add(event: RunEvent): string {
     switch (event.type) {
@@ -98,6 +100,7 @@ export function createRunView(options: ViewOptions): RunView {
   function addEntry(entry: Entry): string {
     const away = lastAt === null ? 0 : entry.at - lastAt;
     lastAt = entry.at;
+    numbers.set(entry.id, entry.seq);
     switch (entry.type) {
       case "sessionCreated":
       case "runStarted":
@@ -171,7 +174,7 @@ export function createRunView(options: ViewOptions): RunView {
       case "headMoved":
         activity = null;
         calls = callsView(options);
-        return fact(movedLine(entry));
+        return fact(movedLine(entry, { to: placeOf(entry.parentId ?? ""), end: placeOf(entry.from) }));
       case "contextOpened":
         return fact(contextLine(entry));
       case "contextAdded":
@@ -190,6 +193,12 @@ export function createRunView(options: ViewOptions): RunView {
     hasSeveral ||= questions.size > 1;
     const block = `${answer.close()}${questionBlock(request, { ...options, now: at })}`;
     return "call" in request ? block + calls.waits(request.call.callId) : block;
+  }
+
+  /** One that was not seen is named by its id. */
+  function placeOf(entryId: string): string {
+    const number = numbers.get(entryId);
+    return number === undefined ? entryId : `#${number}`;
   }
 
   function hookDecided(entry: HookDecided): string {

@@ -40,8 +40,10 @@ function printTree(tree: SessionTree, terminal: Terminal): void {
     printLine(stdout, look === undefined ? fitting : style(look, fitting));
   };
   const { forkedFrom } = tree;
-  if (forkedFrom !== null)
-    print(oneLine(`forked from ${forkedFrom.sessionId} at ${forkedFrom.entryId}`), "dim");
+  if (forkedFrom !== null) {
+    const { sessionId, entryId } = forkedFrom;
+    print(oneLine(`forked from ${sessionId} at ${placeWords(entryId, seqOf(entryId, tree))}`), "dim");
+  }
   if (tree.earlierPoints > 0) {
     const first = tree.branches.flatMap(({ points }) => points)[0];
     print(`${plural(tree.earlierPoints, "earlier place")}: --before ${first?.seq ?? 1}`, "dim");
@@ -73,9 +75,18 @@ function pointWords({ seq, kind, text }: TreePoint, { onPathUpTo }: Branch): str
 }
 
 function forkWords(fork: TreeFork, now: number): string {
-  const { sessionId, at, status, turns, updatedAt, title } = fork;
+  const { sessionId, at, seq, status, turns, updatedAt, title } = fork;
   const facts = `${status}, ${plural(turns, "turn")}, ${costWords(fork)}, ${ago(now - updatedAt)}`;
-  return `${oneLine(sessionId)}  at ${at}  ${facts}${title === null ? "" : `  ${oneLine(title)}`}`;
+  return `${oneLine(sessionId)}  at ${placeWords(at, seq)}  ${facts}${title === null ? "" : `  ${oneLine(title)}`}`;
+}
+
+/** Where a branch begins behind it. */
+function seqOf(entryId: string, { branches }: SessionTree): number | null {
+  return branches.find(({ from }) => from?.entryId === entryId)?.from?.seq ?? null;
+}
+
+function placeWords(entryId: string, seq: number | null | undefined): string {
+  return typeof seq === "number" ? `#${seq}` : entryId;
 }
 
 function costWords({ costUsd, unpricedCalls }: Pick<Branch, "costUsd" | "unpricedCalls">): string {

@@ -14,6 +14,12 @@ export async function findEntry(
   if (mark === "#") return log.find(sessionId, { seq: Number(digits) });
   if (mark === "~") return beforeMessage(await log.path(sessionId), sessionId, Number(digits));
   const id = String(ref);
+  const meant = /^\d{1,15}$/.test(id) ? `#${id}` : /^head$/i.test(id) ? "~0" : null;
+  if (meant !== null) {
+    throw new AppError("not_found", `"${id}" names no entry`, {
+      hint: `Did you mean "${meant}"? ${meant === "~0" ? "That is where the session stands." : "That is the entry's number."}`,
+    });
+  }
   if (/^[A-Za-z0-9._:-]{1,256}$/.test(id)) return log.find(sessionId, { id });
   throw new AppError("invalid_input", `"${id.slice(0, 80)}" names no entry`, {
     hint: "Write its id or the beginning of it, its number like '#12', or '~1' for what stood before the last message.",

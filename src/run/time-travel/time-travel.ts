@@ -129,7 +129,10 @@ export interface TreePoint extends EntryPlace {
 
 export interface TreeFork {
   readonly sessionId: string;
+  /** The entry behind which it begins. */
   readonly at: string;
+  /** Its number; null where it was appended after the log was read. */
+  readonly seq: number | null;
   readonly title: string | null;
   readonly status: SessionStatus;
   readonly turns: number;

@@ -37,7 +37,7 @@ export async function readTree(
     head: { entryId: session.headId ?? "", seq: session.headSeq },
     forkedFrom: session.forkedFrom,
     branches: branches.map(({ lastId: _, ...branch }) => branch),
-    forks: await forksOf(session, log),
+    forks: await forksOf(session, log, positions),
     earlierPoints,
   };
 }
@@ -100,11 +100,16 @@ function markPath(branches: readonly Growing[], head: number): void {
   }
 }
 
-async function forksOf({ id }: SessionRecord, log: Pick<SessionLog, "sessions">): Promise<TreeFork[]> {
+async function forksOf(
+  { id }: SessionRecord,
+  log: Pick<SessionLog, "sessions">,
+  positions: ReadonlyMap<string, number>,
+): Promise<TreeFork[]> {
   const forks = await log.sessions({ forkOf: id, limit: MAX_FORKS });
   return forks.map(({ id: sessionId, forkedFrom, ...fork }) => {
     const { title, status, turns, costUsd, unpricedCalls, createdAt, updatedAt } = fork;
     const at = forkedFrom?.entryId ?? "";
-    return { sessionId, at, title, status, turns, costUsd, unpricedCalls, createdAt, updatedAt };
+    const seq = positions.get(at) ?? null;
+    return { sessionId, at, seq, title, status, turns, costUsd, unpricedCalls, createdAt, updatedAt };
   });
 }
