@@ -54,7 +54,7 @@ test("a session is forked, moved back and compared where its files are", async (
   expect(tree).toMatch(
     /<- it stands here\n {2}\* #\d+ +start {4}moved back\n {2}\* #\d+ +message {2}hello\n/,
   );
-  expect(tree).toMatch(/\nforks\n {2}f {2}at e_\w+ {2}idle, 0 turns/);
+  expect(tree).toMatch(/\nforks\n {2}f {2}at #\d+ {2}idle, 0 turns/);
 
   const compared = await here("sessions", "compare", "s", "f");
   expect(compared.stdout).toMatch(/^They part behind #\d+\.\n\ns\n {2}idle, last run: endTurn\n/);

@@ -257,7 +257,7 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
     async addRule(sessionId, rule, actor = actorOf(tenant)) {
       const agent = served((await existing(sessionId)).agent);
       const parsed = parseRule(rule.rule);
-      if (!parsed.ok) throw new AppError("invalid_input", `this is not a rule: ${parsed.complaint}`);
+      if (!parsed.ok) throw new AppError("invalid_input", parsed.complaint);
       checkLoosening(rule, agent, { actor, tenant });
       if (rule.scope === "agent" && isTenant(tenant)) throw notTheirs();
       await log.enqueue(sessionId, withoutUndefined({ type: "rule", rule, actor } as const));
