@@ -414,6 +414,21 @@ const approvals = z
     };
     atMost(approvers, "approvers");
     if (onExpire === "escalate") atMost(escalateTo, "people in escalateTo");
+  })
+  .superRefine(({ expiresAfter, onExpire, escalateTo, abandonAfter, excludeRequester }, context) => {
+    const complain = (field: string, message: string) =>
+      context.addIssue({ code: "custom", path: [field], message });
+    // Those of escalateTo may also be asked at once, where the requester is excluded.
+    const needsNoTime = onExpire === "deny" || (onExpire === "escalate" && excludeRequester);
+    if (expiresAfter === undefined && !needsNoTime) {
+      complain("expiresAfter", `this field is missing: without it "onExpire": "${onExpire}" never comes`);
+    }
+    if (escalateTo.length > 0 && onExpire !== "escalate") {
+      complain("escalateTo", 'expected none without "onExpire": "escalate", since nobody asks them');
+    }
+    if (expiresAfter !== undefined && msOf(abandonAfter) <= msOf(expiresAfter)) {
+      complain("expiresAfter", `expected less than abandonAfter (${abandonAfter}), when the run is given up`);
+    }
   });
 
 const limits = z.strictObject({
@@ -490,6 +505,11 @@ export const harnessSchema = z
 /** The same as JSON Schema (draft 7, which all editors read), also the source of hints. */
 export function harnessJsonSchema(): Record<string, unknown> {
   return z.toJSONSchema(harnessSchema, { io: "input", target: "draft-7" }) as Record<string, unknown>;
+}
+
+/** The schema has let only such texts pass. */
+function msOf(duration: string): number {
+  return parseDuration(duration) ?? 0;
 }
 
 function inTimerRange(ms: number | undefined): boolean {

@@ -198,16 +198,19 @@ test("a rule for a tool that does not exist is a slip", async () => {
 });
 
 test("so is a rule for an argument that does not exist, which would forbid everything", async () => {
-  const permissions = { deny: ["write(pth=x)"], users: { alice: { allow: ["list(path<5)"] } } };
-  expect(await problemsOf({ permissions })).toEqual([
+  const schema = 'inputSchema: { properties: { to: { type: "string" }, amount: { type: "number" } } }';
+  write({ "t.ts": `export default ${toolSource("pay", schema)};` });
+  const permissions = { deny: ["pay(amuont<=50)"], users: { alice: { allow: ["pay(to<5)"] } } };
+  const tools = [{ type: "function", module: "./t.ts" }];
+  expect(await problemsOf({ tools, permissions })).toEqual([
     {
       field: "permissions.deny[0]",
-      message: '"write" has no argument "pth"',
-      hint: 'Did you mean "path"?',
+      message: '"pay" has no argument "amuont"',
+      hint: 'Did you mean "amount"?',
     },
     {
       field: "permissions.users.alice.allow[0]",
-      message: '"<" is for numbers, and the type of "path" is string',
+      message: '"<" is for numbers, and the type of "to" is string',
       hint: "= and != are for every type.",
     },
   ]);
@@ -252,6 +255,24 @@ test.each([
 ])("the provider of each model is one that is known: %j", async (model, field) => {
   expect(await problemsOf({ model })).toEqual([
     { field, message: 'no model provider is named "anthropc"', hint: 'Did you mean "anthropic"?' },
+  ]);
+});
+
+test("so is the provider of the classifier's model", async () => {
+  expect(await problemsOf({ permissions: { classifier: { model: "anthropc/x" } } })).toEqual([
+    {
+      field: "permissions.classifier.model",
+      message: 'no model provider is named "anthropc"',
+      hint: 'Did you mean "anthropic"?',
+    },
+  ]);
+});
+
+test("a reminder after the end of the question is a warning", async () => {
+  writeHarness({ approvals: { expiresAfter: "2h", remindAfter: ["1h", "1d"] } });
+  const { warnings } = await loadAgentOrThrow(folder, options);
+  expect(warnings).toEqual([
+    "approvals.remindAfter[1]: nobody is reminded after 1d, since the question ends after 2h",
   ]);
 });
 

@@ -186,10 +186,28 @@ test.each([
     "Example: 1",
   ],
   [
-    '"approvals": {"escalateTo": ["eve"], "onExpire": "escalate", "quorum": 2}',
+    '"approvals": {"escalateTo": ["eve"], "onExpire": "escalate", "quorum": 2, "expiresAfter": "1h"}',
     "3:62 approvals.quorum",
     "expected at most 1: there are not more people in escalateTo, got the number 2",
     "Example: 1",
+  ],
+  [
+    '"approvals": {"onExpire": "approve"}',
+    "3:1 approvals.expiresAfter",
+    'this field is missing: without it "onExpire": "approve" never comes',
+    'Example: "4h"',
+  ],
+  [
+    '"approvals": {"expiresAfter": "1h", "escalateTo": ["eve"]}',
+    "3:37 approvals.escalateTo",
+    'expected none without "onExpire": "escalate", since nobody asks them, got a list',
+    "Example: []",
+  ],
+  [
+    '"approvals": {"expiresAfter": "7d"}',
+    "3:15 approvals.expiresAfter",
+    'expected less than abandonAfter (7d), when the run is given up, got the text "7d"',
+    'Example: "4h"',
   ],
   [
     '"permissions": {"deny": ["shell(git push*"]}',
@@ -199,6 +217,11 @@ test.each([
 ])("explains %s", (field, place, message, hint?: string) => {
   const lines = [`harness.json:${place}`, `  ${message}`, ...(hint === undefined ? [] : [`  ${hint}`])];
   expect(explainField(field)).toBe(lines.join("\n"));
+});
+
+test("who excludes requesters may escalate at once, without a time", () => {
+  const terms = '"approvals": {"excludeRequester": true, "escalateTo": ["eve"], "onExpire": "escalate"}';
+  expect(explainField(terms)).toBe("");
 });
 
 test("tells all mistakes at once, each with its place", () => {

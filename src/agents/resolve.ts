@@ -3,6 +3,7 @@ import type { Hook } from "../hooks/hook.ts";
 import { errorMessage, isAppError } from "../lib/errors.ts";
 import { isDirectory, isFile, readTextIfAny } from "../lib/files.ts";
 import { nearest } from "../lib/json.ts";
+import { parseDuration } from "../lib/units.ts";
 import { CALL_TOOL, FIND_TOOLS } from "../log/call-tool.ts";
 import { knownProviders } from "../models/ai-sdk/providers.ts";
 import { complaintAboutRule } from "../permissions/rule-check.ts";
@@ -48,10 +49,11 @@ export async function resolveReferences(
     Promise.all((source.harness?.hooks ?? []).map((reference) => loadHook(reference, folder))),
   ]);
   const hooks = checkHooks(loadedHooks, report);
-  const warnings = loadedHooks.flatMap((result, i) =>
+  const ofHooks = loadedHooks.flatMap((result, i) =>
     result.ok && result.warning !== undefined ? [`hooks[${i}].command: ${result.warning}`] : [],
   );
-  if (source.harness?.model !== undefined) checkProviders(source.harness.model, report);
+  const warnings = [...ofHooks, ...lateReminders(source.harness?.approvals)];
+  if (source.harness !== undefined) checkProviders(source.harness, report);
   if (source.harness !== undefined && tools.complete) {
     checkPatterns(source.harness, [...tools.byName.values()], report);
   }
@@ -166,8 +168,23 @@ function checkHooks(loaded: readonly LoadedHook[], report: Report): readonly Hoo
   });
 }
 
+/** A question that nobody answers is over by then. */
+function lateReminders(approvals: Harness["approvals"] | undefined): readonly string[] {
+  const { remindAfter = [], expiresAfter, abandonAfter } = approvals ?? {};
+  const end = expiresAfter ?? abandonAfter;
+  const endMs = end === undefined ? Infinity : (parseDuration(end) ?? Infinity);
+  return remindAfter.flatMap((time, i) =>
+    (parseDuration(time) ?? 0) < endMs
+      ? []
+      : [
+          `approvals.remindAfter[${i}]: nobody is reminded after ${time}, since the question ends after ${end}`,
+        ],
+  );
+}
+
 /** A provider that is not known is only reachable at an address of its own, which only `model.id` can have. */
-function checkProviders({ id, baseUrl, fallback }: NonNullable<Harness["model"]>, report: Report): void {
+function checkProviders({ model, permissions }: Harness, report: Report): void {
+  const { id, baseUrl, fallback = [] } = model ?? {};
   const own = id === undefined || baseUrl === undefined ? [] : [providerOf(id)];
   const names = ["scripted", ...knownProviders.map(({ name }) => name), ...own];
   const check = (modelId: string, path: readonly (string | number)[]) => {
@@ -179,6 +196,8 @@ function checkProviders({ id, baseUrl, fallback }: NonNullable<Harness["model"]>
   };
   if (id !== undefined) check(id, ["model"]);
   for (const [i, model] of fallback.entries()) check(model.id, ["model", "fallback", i]);
+  const classifier = permissions.classifier.model;
+  if (classifier !== undefined) check(classifier, ["permissions", "classifier", "model"]);
 }
 
 /**
