@@ -21,7 +21,8 @@ const asOption: Option = { flags: "--as <name>", description: "who says so, for 
 const allOption: Option = { flags: "--all", description: "every open question of the session" };
 const alwaysOption: Option = {
   flags: "--always <scope>",
-  description: "from now on without asking: in this session, or in all of the agent (session, agent)",
+  description:
+    "and write the rule that the question shows, so that exactly this is not asked again: in this session, or in all of the agent (session, agent)",
 };
 const editOptions: readonly Option[] = [
   { flags: "--edit <json>", description: "with these arguments instead" },
@@ -156,7 +157,8 @@ export const approve: RunnableCommand = {
     { command: "holdfast approve int_01k3", explanation: "this once; `holdfast approvals` lists the ids" },
     {
       command: "holdfast approve s_01jz... --always session",
-      explanation: "and the like of it, without asking, for the rest of the session",
+      explanation:
+        "and the same again without asking, for the rest of the session; `interrupts show` says by which rule",
     },
     {
       command: `holdfast approve int_01k3 --edit '{"amount":40}' --as ada`,

@@ -4,8 +4,9 @@ import { actionsFor, type InterruptRecord } from "../../run/session/interrupts.t
 import type { AnswerOptions, Sessions } from "../../run/session/sessions.ts";
 import { exitCodes } from "../exit.ts";
 import { placeWords } from "../place-words.ts";
+import { alwaysRules } from "../render/always-rules.ts";
 import { plural } from "../render/figures.ts";
-import { oneLine } from "../render/plain.ts";
+import { oneLine, plain } from "../render/plain.ts";
 import { answerWords, questionWords } from "../render/question.ts";
 import { userName } from "../sending.ts";
 import { openPlace, type Place, type PlaceWishes } from "../sessions/session.ts";
@@ -100,7 +101,10 @@ interface Telling {
 async function tell(answered: readonly InterruptRecord[], telling: Telling): Promise<void> {
   const { place, wishes, terminal } = telling;
   const { stdout } = terminal;
-  for (const interrupt of answered) printLine(stdout, told(interrupt));
+  for (const interrupt of answered) {
+    printLine(stdout, told(interrupt));
+    for (const rule of rulesMade(interrupt)) printLine(stdout, `  new rule: allow ${plain(rule)}`);
+  }
   const [first] = answered;
   if (first === undefined) return;
   const { sessionId } = first;
@@ -114,6 +118,11 @@ async function tell(answered: readonly InterruptRecord[], telling: Telling): Pro
     `${plural(open.length, "question")} of the session ${open.length === 1 ? "is" : "are"} still open:`,
   );
   for (const command of nextCommands(open, placeWords(wishes))) printLine(stdout, `  ${command}`);
+}
+
+function rulesMade({ request, answered }: InterruptRecord): readonly string[] {
+  const answer = answered?.answer;
+  return answer?.action === "approve" && answer.always !== undefined ? alwaysRules(request) : [];
 }
 
 /** What has been said about what. */

@@ -1,8 +1,8 @@
 import { systemClock } from "../../lib/clock.ts";
 import type { ApprovalRequest, InterruptAnswer } from "../../log/entry.ts";
-import { whyNotAlways } from "../../run/session/answer.ts";
 import { actionsFor } from "../../run/session/interrupts.ts";
 import { jsonText } from "../printable.ts";
+import { alwaysRules } from "../render/always-rules.ts";
 import { plain } from "../render/plain.ts";
 import { questionBlock } from "../render/question.ts";
 import { viewOptions } from "../render/view-options.ts";
@@ -47,7 +47,7 @@ function choicesFor(request: ApprovalRequest, dialogue: Dialogue): readonly Choi
   });
   return [
     approve("y", "once"),
-    ...(whyNotAlways(request) !== null
+    ...(alwaysRules(request).length === 0
       ? []
       : [approve("a", "always in this session", "session"), approve("A", "always for this agent", "agent")]),
     ...(possible.has("edit") ? [{ key: "e", words: "edit", answer: () => edited(request, dialogue) }] : []),

@@ -65,6 +65,14 @@ describe("a question in words", () => {
     expect(block({ ...push, preview }, { previewLines: 2 })).toMatch(/\+\+\+ b\/f\n {2}│ … 4 more lines\n$/);
   });
 
+  test("the rule that 'always' writes, where it can be approved for good", () => {
+    const permission = { layer: "mode", by: "mode default" } as const;
+    const rule = '"always" writes: allow shell(git push --force)\n';
+    expect(block({ ...push, permission })).toContain(rule);
+    expect(block(push)).not.toContain("always");
+    expect(block({ ...push, permission, quorum: 2 })).not.toContain("always");
+  });
+
   test("where there is no call to deny, none is said to be denied", () => {
     const { call: about } = push;
     const terms = { expiresAt: 60_000, onExpire: "deny" } as const;

@@ -9,6 +9,7 @@ import type {
   OnExpire,
 } from "../../log/entry.ts";
 import { withPlace } from "../place-words.ts";
+import { alwaysRules } from "./always-rules.ts";
 import { callLine } from "./call-line.ts";
 import { duration } from "./figures.ts";
 import type { ViewOptions } from "./options.ts";
@@ -39,6 +40,8 @@ export function questionBlock(request: InterruptRequest, options: QuestionOption
     `${head}\n`,
     ...messageRest(request.message).map(fact),
     ...factsOf(request, preview, options.now).map(fact),
+    // Whole, since nobody agrees to half a rule.
+    ...alwaysRules(request).map((rule) => `${style("dim", INDENT)}"always" writes: allow ${plain(rule)}\n`),
     ...previewLines(preview, options).map((line) => `${style("dim", INDENT)}${line}\n`),
   ].join("");
 }
