@@ -29,6 +29,7 @@ const agent: AgentDefinition = {
   name: "bench",
   systemPrompt,
   model: { id: "anthropic/turns-2", baseUrl: `${url}/v1` },
+  permissions: { allow: ["*"] },
   limits: { turns: 1_000, parallelCalls: 100 },
   tools: [
     defineTool({

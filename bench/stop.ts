@@ -37,7 +37,14 @@ async function measure(script: Script, underWay: string): Promise<number> {
   {
     await using runtime = await openRuntime({
       dataDir,
-      agents: [{ name: "bench", systemPrompt: "You are measured.", model: "scripted/bench" }],
+      agents: [
+        {
+          name: "bench",
+          systemPrompt: "You are measured.",
+          model: "scripted/bench",
+          permissions: { allow: ["*"] },
+        },
+      ],
       models: () => createScriptedModel(script, { record: false }),
     });
     for (let i = 0; i <= rounds; i++) {

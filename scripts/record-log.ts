@@ -67,6 +67,7 @@ const script: Script = {
 const agent: AgentDefinition = {
   name: "keeper",
   systemPrompt: "You keep bees.",
+  permissions: { allow: ["*"] },
   model: {
     id: "scripted/keeper",
     contextWindow: 20_000,

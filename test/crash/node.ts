@@ -92,6 +92,7 @@ await using runtime = await openRuntime({
     {
       name: "worker",
       systemPrompt: "You work.",
+      permissions: { allow: ["*"] },
       model: "scripted/worker",
       tools: (["readonly", "idempotent", "keyed", "reconcile", "once"] as const).map(effectful),
     },

@@ -19,7 +19,13 @@ const model = createScriptedModel({
 
 await using runtime = await openRuntime({
   agents: [
-    { name: "worker", systemPrompt: "You work.", model: "scripted", sandbox: { isolation: "process" } },
+    {
+      name: "worker",
+      systemPrompt: "You work.",
+      model: "scripted",
+      permissions: { allow: ["*"] },
+      sandbox: { isolation: "process" },
+    },
   ],
   dataDir,
   models: () => model,

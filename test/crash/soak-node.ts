@@ -96,6 +96,7 @@ await using runtime = await openRuntime({
     {
       name: "worker",
       systemPrompt: "You work.",
+      permissions: { allow: ["*"] },
       model: { id: "scripted/worker", contextWindow: window },
       tools: [work],
       sandbox: { isolation: "none" },
