@@ -52,10 +52,10 @@ export function partsOf(call: PolicyCall): Subject {
   }
   const line = parseShell(commandOf(call));
   const commands = line.commands.map((command): CommandPart => {
-    const { words, isWrapper } = command;
+    const { words, source, isWrapper } = command;
     return {
       type: "command",
-      text: shown(words),
+      text: source !== undefined && words.some((word) => word.includes(UNSEEN)) ? cut(source) : shown(words),
       risk: isWrapper ? NO_RISK : riskOfCommand(words, line.directories),
       command,
       directories: line.directories,
@@ -83,7 +83,13 @@ function shown(words: readonly string[]): string {
   const text = words
     .map((word) => (/^[\w@%+=:,./~^\0-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
     .join(" ")
-    .replaceAll(UNSEEN, "...")
+    .replaceAll(UNSEEN_PARTS, "...")
     .replaceAll(SEPARATOR, " ");
+  return cut(text);
+}
+
+const UNSEEN_PARTS = new RegExp(`${UNSEEN}+`, "g");
+
+function cut(text: string): string {
   return text.length > 200 ? `${text.slice(0, 200)} [...]` : text;
 }

@@ -112,6 +112,25 @@ test("a refusal names layer and rule, and tells the model what to do", () => {
   });
 });
 
+test("of two rules that ask, the one that is certainly about the call is named first", () => {
+  const own = { deny: ["write(.env*)"], ask: ["shell(git push *)"] };
+  expect(decide(shell("git push origin"), own)).toMatchObject({
+    type: "ask",
+    permission: { layer: "rules", by: "deny: write(.env*) (harness.json)" },
+    reason:
+      'The rule "ask: shell(git push *) (harness.json)" asks before "git push origin": git push publishes commits. ' +
+      'It cannot be seen whether the rule "deny: write(.env*) (harness.json)" forbids "git push origin".',
+  });
+  expect(decide(shell("git push origin"), own, "bypass").reason).toMatch(/^It cannot be seen/);
+});
+
+test("a command that is only known when it runs is shown as it is written, and why only once", () => {
+  const { reason } = decide(shell("$X foo"), {}, "plan");
+  expect(reason.match(/only known when it runs/g)).toHaveLength(1);
+  expect(decide(shell('make "$X" && $Y'), {}).reason).toContain('"make "$X"": ');
+  expect(decide(shell("$X foo"), { deny: ["shell(rm *)"] }).reason).not.toContain("......");
+});
+
 test("in plan, allow rules make no change possible, and reading goes", () => {
   const own = { allow: ["*"] };
   expect(decide(shell("npm test"), own, "plan")).toMatchObject({

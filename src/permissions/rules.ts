@@ -59,6 +59,8 @@ function weigh(call: PolicyCall, mode: PermissionMode, judged: Judged): Decision
     risk,
     reason,
   });
+  const asksBefore = (hit: Hit) =>
+    `The rule "${hit.by}" asks before ${partOf(hit, call)}${because(risk.why)}.`;
   const byMode: Permission = { layer: "mode", by: `mode ${mode}` };
 
   if (deny?.holds === "yes") {
@@ -73,7 +75,7 @@ function weigh(call: PolicyCall, mode: PermissionMode, judged: Judged): Decision
     return { ...decision("ask", byRule(breakpoint), reason), isBreakpoint: true };
   }
   if (mode === "plan" && (risk.reversibility !== "none" || opaque.length > 0)) {
-    const why = because([...risk.why, ...opaque]);
+    const why = because([...new Set([...risk.why, ...opaque])]);
     return decision(
       "deny",
       byMode,
@@ -81,19 +83,12 @@ function weigh(call: PolicyCall, mode: PermissionMode, judged: Judged): Decision
     );
   }
   if (deny !== null) {
-    return decision(
-      "ask",
-      byRule(deny),
-      `It cannot be seen whether the rule "${deny.by}" forbids ${partOf(deny, call)}${because(opaque)}.`,
-    );
+    const unclear = `It cannot be seen whether the rule "${deny.by}" forbids ${partOf(deny, call)}${because(opaque)}.`;
+    // What is certain comes first. That asks anyway, but not in every mode, so that the other one decides.
+    const isAsked = ask?.holds === "yes" && mode !== "bypass";
+    return decision("ask", byRule(deny), isAsked ? `${asksBefore(ask)} ${unclear}` : unclear);
   }
-  if (ask !== null && mode !== "bypass") {
-    return decision(
-      "ask",
-      byRule(ask),
-      `The rule "${ask.by}" asks before ${partOf(ask, call)}${because(risk.why)}.`,
-    );
-  }
+  if (ask !== null && mode !== "bypass") return decision("ask", byRule(ask), asksBefore(ask));
   if (mode === "bypass") return decision("allow", byMode, "");
   const allowedBy = whatAllows(mode, judged);
   if (allowedBy !== null) {

@@ -105,7 +105,8 @@ export function collect(source: string): Collected {
     const words = [node.name, ...node.args].map((arg) =>
       arg.type === "Word" ? wordText(arg) : `${arg.name}${arg.append ? "+" : ""}=${assignedText(arg.value)}`,
     );
-    open({ words, isWrapper: false, startedBy: null }, hereText(node.redirects), at);
+    const source = [node.name, ...node.args].map(({ text }) => text).join(" ");
+    open({ words, source, isWrapper: false, startedBy: null }, hereText(node.redirects), at);
   };
 
   /** Lists a command, and what it starts. */

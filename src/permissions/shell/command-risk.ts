@@ -17,7 +17,7 @@ export function riskOfCommand(words: readonly string[], directories: readonly Pl
 }
 
 function UNKNOWN_PROGRAM(name: string): Risk {
-  const shown = name.replaceAll(UNSEEN, "...");
+  const shown = name.includes(UNSEEN) ? "a program" : name;
   return {
     reversibility: "hard",
     reach: "session",

@@ -1,6 +1,8 @@
 export interface ShellCommand {
   /** Its name first; without quotes. Never empty. */
   readonly words: readonly string[];
+  /** As it stands in the line; absent where another command starts it. */
+  readonly source?: string;
   /** Does nothing but start another command of the line, so it needs no rule of its own. */
   readonly isWrapper: boolean;
   /** What starts it, and how much of that stands before its own name ends. */
