@@ -184,7 +184,8 @@ describe("a question", () => {
 describe("time answers", () => {
   async function expired(onExpire: "deny" | "approve" | "askAgain" | "escalate") {
     const clock = createFakeClock();
-    const approvals = { expiresAfter: "1h", onExpire, escalateTo: ["boss"] };
+    const escalateTo = onExpire === "escalate" ? ["boss"] : [];
+    const approvals = { expiresAfter: "1h", onExpire, escalateTo };
     const scenario = await start([once], oneCall, { approvals }, { clock });
     const session = await sendTo(scenario);
     const before = await openQuestion(scenario, session);
