@@ -254,3 +254,21 @@ test.each([
   const { reversibility, reach } = riskFromAnnotations(annotations);
   expect(`${reversibility} ${reach}`).toBe(expected);
 });
+
+test.each([
+  "tar -tf host:file",
+  "tar tf host:file",
+  "tar -tfhost:file",
+  "tar --list --file=user@host:a/file",
+  'tar -tf "a$X"',
+])("%s may reach another machine", (command) => {
+  expect(riskOf({ name: "shell", input: { command }, effect: "once" })).toMatchObject({
+    reversibility: "hard",
+    reach: "outside",
+  });
+});
+
+test("a colon behind a slash is part of a name for tar", () => {
+  const input = { command: "tar -tf ./a:b.tar" };
+  expect(riskOf({ name: "shell", input, effect: "once" }).reversibility).toBe("none");
+});

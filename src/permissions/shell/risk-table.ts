@@ -1,4 +1,5 @@
 import type { Risk } from "../../log/entry.ts";
+import { UNSEEN } from "./command-pattern.ts";
 
 /**
  * What is known of commands. For each the first row that fits; a command in no row may do whatever its sandbox lets it do
@@ -62,6 +63,12 @@ export const riskTable: readonly RiskRow[] = [
   { commands: "yq", unless: /\n(?:-\w*i|--inplace|--split-exp|-\w*s)/, ...reads },
   { commands: "man less more", unless: /\n(?:[+]|-\w*[PHoOkC]|--)/, ...reads },
   { commands: "xmllint", unless: /\n--(?:output|shell)|\n-\w*o/, ...reads },
+  {
+    commands: "tar bsdtar",
+    // GNU tar asks another machine by rsh for a file with a colon before any slash.
+    when: new RegExp(`\\n[^/\\n]*[:${UNSEEN}]`),
+    ...outside("hard", "an archive may lie on another machine: host:file"),
+  },
   {
     commands: "tar bsdtar",
     when: /\n-?-?(?:[a-zA-Z]*t[a-zA-Z]*|list)\n/,
