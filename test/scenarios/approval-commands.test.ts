@@ -88,11 +88,15 @@ describe("in a pipe", () => {
     );
   });
 
-  test("everything that a session asks at once, for good, and what a tool wants to know", async () => {
+  test("everything that a session asks at once, never for good where a rule asks, and what a tool wants to know", async () => {
     await here("run", "Pay them back.", "--session", "s1");
-    const all = await here("approve", "s1", "--all", "--always", "session", "--as", "ada");
+    expect(await here("approve", "s1", "--all", "--always", "session", "--as", "ada")).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining("a rule asks every time"),
+    });
+    const all = await here("approve", "s1", "--all", "--as", "ada");
     expect(all).toMatchObject({ exitCode: 0 });
-    expect(all.stdout.match(/approved for the rest of the session: refund/g)).toHaveLength(2);
+    expect(all.stdout.match(/approved: refund/g)).toHaveLength(2);
     const asks = await here("run", "--session", "s1");
     expect(asks.exitCode).toBe(11);
     expect(asks.stdout).toContain("⏸ Order 4712 was paid in two ways. Where is the money to go?");
@@ -144,7 +148,7 @@ describe("at a terminal", () => {
     run.type("?\r");
     await run.until(/"amount": 120/);
     run.type("x\r");
-    await run.until(/Type y, a, A, e, r, s or \?\./);
+    await run.until(/Type y, e, r, s or \?\./);
     run.type("e\r");
     await run.until(/The arguments, as one line of JSON: /);
     run.type('{"order":"4712","amount":110}\r');

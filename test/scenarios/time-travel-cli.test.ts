@@ -66,11 +66,11 @@ test("a session is forked, moved back and compared where its files are", async (
 
   expect(await here("sessions", "rewind", "s")).toMatchObject({
     exitCode: 2,
-    stderr: expect.stringContaining("--to ~1"),
+    stderr: expect.stringContaining("--to '~1'"),
   });
   expect(await here("sessions", "fork", "s", "--at", "#99")).toMatchObject({ exitCode: 4 });
   const help = await here("sessions", "fork", "--help");
-  expect(help.stdout).toContain("holdfast sessions fork s_01jz... --at ~1");
+  expect(help.stdout).toContain("holdfast sessions fork s_01jz... --at '~1'");
 });
 
 test("the same of a server's sessions, for programs", async () => {
