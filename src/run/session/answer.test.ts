@@ -17,7 +17,7 @@ function asked(changes: Partial<InterruptRequest> = {}): InterruptRecord {
     kind: "approval",
     message: "?",
     call: { callId: "a", tool: "pay", input: {}, risk },
-    permission: { layer: "rules", by: "ask: pay" },
+    permission: { layer: "mode", by: "mode default" },
     binding: bindingOf(pay, {}, agent),
     ...changes,
   } as InterruptRequest;
@@ -37,6 +37,12 @@ it("an approval for good is a rule that says what was asked", () => {
 it.each<[string, Partial<InterruptRequest>, RegExp]>([
   ["a breakpoint", { kind: "breakpoint" }, /asks every time/],
   ["one that several people have to approve", { quorum: 2 }, /several people/],
+  [
+    "what a rule asks about",
+    { permission: { layer: "rules", by: "ask: pay" } },
+    /a rule asks every time \(ask: pay\)/,
+  ],
+  ["what a hook asks about", { permission: { layer: "hook", by: "guard" } }, /the hook "guard" asks/],
 ])("%s is not approved for good", (_name, changes, message) => {
   const record = asked(changes);
   expect(() => rulesOfAnswer(record, always, agent)).toThrow(message);

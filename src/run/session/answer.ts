@@ -133,7 +133,7 @@ export function whyNotAlways(request: InterruptRequest): string | null {
 }
 
 /**
- * The rules that "always" makes of an approval (`ruleLike`): the commands, the file, or the tool that was asked about.
+ * The rules that "always" makes of an approval (`ruleLike`): the commands, the file, or exactly these arguments.
  * @throws AppError `invalid_input` where no rule can say it.
  */
 export function rulesOfAnswer(

@@ -8,6 +8,7 @@ import type { Entry, PermissionMode } from "../../log/entry.ts";
 import { neutraliseMarkers } from "../../log/markers.ts";
 import { DEFAULT_TENANT, type SessionLog, type SessionRecord } from "../../log/session-log.ts";
 import { parseRule } from "../../permissions/rule.ts";
+import { complaintAboutRule } from "../../permissions/rule-check.ts";
 import type { SandboxPool } from "../../sandboxes/pool.ts";
 import type { Snapshots } from "../../snapshots/snapshot.ts";
 import { prepareImages } from "../../tools/images.ts";
@@ -256,8 +257,7 @@ export function createSessions(ports: CommandPorts, tenant?: string): Sessions {
 
     async addRule(sessionId, rule, actor = actorOf(tenant)) {
       const agent = served((await existing(sessionId)).agent);
-      const parsed = parseRule(rule.rule);
-      if (!parsed.ok) throw new AppError("invalid_input", parsed.complaint);
+      checkRule(rule.rule, agent);
       checkLoosening(rule, agent, { actor, tenant });
       if (rule.scope === "agent" && isTenant(tenant)) throw notTheirs();
       await log.enqueue(sessionId, withoutUndefined({ type: "rule", rule, actor } as const));
@@ -350,6 +350,16 @@ function checkSessionId(id: string): void {
 /** Not whoever runs the server. */
 function isTenant(tenant: string | undefined): boolean {
   return tenant !== undefined && tenant !== DEFAULT_TENANT;
+}
+
+/** @throws AppError `invalid_input` for what is no rule, or can never hold for a tool of the agent. */
+function checkRule(text: string, agent: Agent | undefined): void {
+  const parsed = parseRule(text);
+  if (!parsed.ok) throw new AppError("invalid_input", parsed.complaint);
+  const complaint = agent === undefined ? null : complaintAboutRule(text, [...agent.tools.values()]);
+  if (complaint === null) return;
+  const { message, hint } = complaint;
+  throw new AppError("invalid_input", `the rule "${text}": ${message}`, hint === undefined ? {} : { hint });
 }
 
 function notTheirs(): AppError {
