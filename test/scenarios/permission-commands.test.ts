@@ -122,16 +122,15 @@ test("a mode for a run, and one from outside; rules that are added and taken bac
   await here("permissions", "deny", "s1", "write", "--as", "ada");
   await here("permissions", "allow", "s1", "shell(make *)", "--agent-wide");
   expect(await here("permissions", "ask", "s1", "shell(")).toMatchObject({ exitCode: 2 });
-  const again = await here("run", "Please.", "--session", "s1");
-  expect(again.stdout).toContain("▸ mode dontAsk from here on");
-  expect(again.stdout).toContain("▸ new rule in this session: deny write, by ada");
-  expect(again.stdout).toContain('not allowed by the rule "deny: write (this session)"');
-
+  // What is said holds at once, whether or not anybody works on the session.
   const rules = await here("permissions", "rules", "s1");
   expect(rules.stdout).toMatch(/^mode dontAsk\nLIST +RULE +FROM\n/);
   expect(rules.stdout).toMatch(/allow +shell\(make \*\) +all sessions of builder\n/);
   expect(rules.stdout).toMatch(/deny +write +this session\n/);
   expect(rules.stdout).toMatch(/deny +shell\(rm \*\) +harness\.json\n/);
+  const again = await here("run", "Please.", "--session", "s1");
+  expect(again.stdout).toContain('not allowed by the rule "deny: write (this session)"');
+
   expect(await here("permissions", "remove", "s1", "shell(make *)")).toMatchObject({ exitCode: 0 });
   expect((await here("permissions", "rules", "s1")).stdout).not.toContain("make");
   expect(await here("permissions", "remove", "s1", "shell(make *)")).toMatchObject({ exitCode: 4 });
