@@ -13,9 +13,10 @@ import type {
 import { isWaiting, type RunState, type SessionState } from "../log/state.ts";
 import type { ModelFacts } from "../models/model.ts";
 import { afterFailure, explainFailure, type RetryDelay } from "./after-failure.ts";
+import { isCrashLooping } from "./calls/call-plan.ts";
 import { nextCall } from "./calls/next-call.ts";
 import { modeOf } from "./calls/permit.ts";
-import { isCrashLooping, planCall } from "./calls/plan-call.ts";
+import { planCall } from "./calls/plan-call.ts";
 import { hasUnasked, hookDue, turnSubject, vetoOf } from "./hooks.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { isSaveDue } from "./save-workspace.ts";

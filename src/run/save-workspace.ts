@@ -1,7 +1,7 @@
 import type { Agent } from "../agents/agent.ts";
 import { errorMessage, isAppError } from "../lib/errors.ts";
 import { isWaiting, type RunState, type SessionState } from "../log/state.ts";
-import { isCrashLooping } from "./calls/plan-call.ts";
+import { isCrashLooping } from "./calls/call-plan.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { LoopControl, LoopPorts } from "./loop-ports.ts";
 import type { SessionWriter } from "./session-writer.ts";

@@ -5,8 +5,8 @@ import type { AskedCall, CallPreview, InterruptRequest, Risk } from "../../log/e
 import type { OpenCall } from "../../log/state.ts";
 import { riskOf } from "../../permissions/risk.ts";
 import type { Question, Tool } from "../../tools/tool.ts";
+import type { CallPlan } from "../calls/call-plan.ts";
 import { policyCall } from "../calls/permit.ts";
-import type { CallPlan } from "../calls/plan-call.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";
 import { currentRun, type SessionWriter } from "../session-writer.ts";
 import { termsOf, termsOfQuestion } from "./terms.ts";

@@ -5,7 +5,7 @@ import { noUsage } from "../../log/content.ts";
 import type { CallClassified, ModelFailure } from "../../log/entry.ts";
 import type { ModelRequest } from "../../models/model.ts";
 import { isLostCall } from "../after-failure.ts";
-import type { CallPlan } from "../calls/plan-call.ts";
+import type { CallPlan } from "../calls/call-plan.ts";
 import { knowledgeOf } from "../knowledge.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";
 import { currentRun, type SessionWriter } from "../session-writer.ts";

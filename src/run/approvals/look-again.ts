@@ -1,7 +1,7 @@
 import type { Agent } from "../../agents/agent.ts";
 import { riskOf } from "../../permissions/risk.ts";
+import type { CallPlan } from "../calls/call-plan.ts";
 import { bindingOf, policyCall } from "../calls/permit.ts";
-import type { CallPlan } from "../calls/plan-call.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";
 import type { SessionWriter } from "../session-writer.ts";
 import { askPerson, previewOf } from "./ask-person.ts";

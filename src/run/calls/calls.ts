@@ -6,9 +6,10 @@ import { classify } from "../approvals/classify.ts";
 import { askIfChanged, wasShown } from "../approvals/look-again.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";
 import { currentRun, type SessionWriter } from "../session-writer.ts";
+import { type CallPlan, isIndependent } from "./call-plan.ts";
 import { isForClassifier, nextCall } from "./next-call.ts";
 import { performCall } from "./perform-call.ts";
-import { type CallPlan, isIndependent, planCall } from "./plan-call.ts";
+import { planCall } from "./plan-call.ts";
 import { askAfterTool, askBeforeTool, needsAsking } from "./tool-hooks.ts";
 
 /**

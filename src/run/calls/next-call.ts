@@ -1,6 +1,6 @@
 import type { Agent } from "../../agents/agent.ts";
 import type { OpenCall } from "../../log/state.ts";
-import { type CallPlan, isIndependent } from "./plan-call.ts";
+import { type CallPlan, isIndependent } from "./call-plan.ts";
 
 /**
  * The first of the calls, in their order, that something can be done about now; null when there is none. Calls that are

@@ -10,8 +10,9 @@ import type { Answer, ToolContext } from "../../tools/tool.ts";
 import { askForTool } from "../approvals/ask-person.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";
 import { currentRun, type SessionWriter } from "../session-writer.ts";
+import type { CallPlan } from "./call-plan.ts";
+import { NOT_STARTED } from "./call-text.ts";
 import { modeOf } from "./permit.ts";
-import { type CallPlan, NOT_STARTED } from "./plan-call.ts";
 import { noteOfChange } from "./tool-hooks.ts";
 
 /** A plan whose tool is to be asked for something. */

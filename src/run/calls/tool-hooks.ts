@@ -6,7 +6,7 @@ import { textOf } from "../hook-question.ts";
 import { askHooks, type HookMoment, hasUnasked } from "../hooks.ts";
 import type { LoopControl, LoopPorts } from "../loop-ports.ts";
 import type { SessionWriter } from "../session-writer.ts";
-import type { CallPlan } from "./plan-call.ts";
+import type { CallPlan } from "./call-plan.ts";
 
 /** More of a result than this is not worth a hook's time; it can read the file that the result names. */
 const MAX_RESULT = 65_536;
