@@ -8,6 +8,7 @@
  */
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { defineTool, openRuntime, openSqliteStore, type Store } from "../../src/index.ts";
 import { createScriptedModel } from "../../src/testing/testing.ts";
@@ -119,6 +120,8 @@ for (let now = told; now < turns; ) {
   told = now;
   tell(now);
 }
+// The one that was left unfinished when it had its last turn.
+while ((await runtime.sessions.get("soak")).status !== "idle") await delay(5);
 tell(await turnsSoFar());
 process.exit();
 
